@@ -1,0 +1,3 @@
+export * from './errors.ts'
+export * from './image.ts'
+export * from './registry-api.ts'

@@ -1,0 +1,176 @@
+import type { ImageFields, ImageStatus, MemberStatus, Visibility } from './image.ts'
+
+/**
+ * On whose behalf the API calls the registry. It travels in the headers `tank-project`, `tank-user`
+ * (percent-encoded), `tank-scope` and `x-openstack-request-id`.
+ */
+export interface RegistryCaller {
+  readonly project: string | null
+  readonly user: string | null
+  /** `all`: an administrator, sees every image. `project`: sees what the project may see. */
+  readonly scope: 'all' | 'project'
+  readonly requestId: string
+}
+
+/** Body of `POST /v1/images`. */
+export interface CreateImage extends ImageFields {
+  readonly id: string
+  /** Made by the API for this one creation: a repeated call with the same token is the same creation. */
+  readonly create_token: string
+}
+
+/** Role of a placement: what its bytes are for. */
+export type PlacementRole = 'data' | 'staged' | 'variant' | 'external'
+export type PlacementState = 'writing' | 'stored' | 'garbage'
+
+/** Where the bytes of a blob lie. */
+export interface Placement {
+  readonly id: string
+  readonly store: string
+  readonly key: string
+  readonly role: PlacementRole
+}
+
+/** Facts about one immutable sequence of bytes. Digests are lower-case hexadecimal. */
+export interface BlobFacts {
+  /** bytes */
+  readonly size: number
+  readonly sha256: string
+  readonly md5: string | null
+  readonly os_hash_algo: string | null
+  readonly os_hash_value: string | null
+  /** bytes */
+  readonly virtual_size: number | null
+  readonly format: string | null
+}
+
+/** Answer of `GET /v1/images/{id}/data`: all that a download needs, in one call. */
+export interface ImageData {
+  readonly id: string
+  readonly status: ImageStatus
+  readonly visibility: Visibility
+  readonly owner: string | null
+  /** RFC 3339, UTC */
+  readonly updated_at: string
+  /** null while the image has no data */
+  readonly blob: (BlobFacts & { readonly id: string; readonly completed_at: string }) | null
+  /** Placements in state `stored`, role `data` or `external`, the oldest first. */
+  readonly placements: readonly Placement[]
+}
+
+export type OperationKind = 'upload' | 'stage' | 'import' | 'copy' | 'convert' | 'delete'
+export type OperationState = 'pending' | 'running' | 'success' | 'failure'
+
+/** Body of `POST /v1/operations`: the write-ahead record of an upload. Idempotent by `id` and `attempt`. */
+export interface BeginOperation {
+  readonly id: string
+  /** Fencing token: every later call about this operation has to carry it. */
+  readonly attempt: string
+  readonly kind: OperationKind
+  readonly image_id: string
+  /** Statuses in which the operation may begin; otherwise `IMAGE_STATE`. */
+  readonly from: readonly ImageStatus[]
+  /** Status of the image while the operation runs, null to leave it alone. */
+  readonly to: ImageStatus | null
+  /** Status to fall back to when the operation fails or its lease runs out. */
+  readonly fallback: ImageStatus
+  /** Who runs it: `<host>/<pid>/<instance>`. */
+  readonly worker: string
+  readonly blob_id: string
+  readonly placement: Placement
+  /** Bytes to reserve from the quota of the project, null when the size is unknown. */
+  readonly reserve: number | null
+}
+
+export interface OperationDocument {
+  readonly id: string
+  readonly kind: OperationKind
+  readonly image_id: string
+  readonly state: OperationState
+  readonly worker: string | null
+  readonly lease_until: string | null
+  readonly progress: number
+  readonly error: string | null
+  readonly request_id: string | null
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+/** Answer to begin and heartbeat. */
+export interface Lease {
+  /** Milliseconds from now until the operation is taken away from its worker. */
+  readonly lease_ms: number
+  /** Milliseconds until the next heartbeat is due. */
+  readonly heartbeat_ms: number
+}
+
+/** Body of `POST /v1/operations/{id}/heartbeat`. */
+export interface Heartbeat {
+  readonly attempt: string
+  /** Bytes received so far. */
+  readonly progress: number
+}
+
+/** Body of `POST /v1/operations/{id}/finish`. */
+export interface FinishOperation {
+  readonly attempt: string
+  /** Status of the image afterwards. */
+  readonly status: ImageStatus
+  readonly blob: BlobFacts
+}
+
+/** Body of `POST /v1/operations/{id}/abandon`. */
+export interface AbandonOperation {
+  readonly attempt: string
+  /** One sentence for operators; it is kept as the operation's error. */
+  readonly reason: string
+}
+
+/** Bytes that no image needs any more, handed to a collector for `lease_ms`. */
+export interface GarbagePlacement {
+  readonly id: string
+  readonly store: string
+  readonly key: string
+  /** Claim token: the answer about this placement has to carry it. */
+  readonly claim: string
+}
+
+export interface Usage {
+  readonly project: string
+  readonly images: number
+  /** bytes that stores hold for the project, garbage that is not deleted yet included */
+  readonly stored_bytes: number
+  /** bytes reserved by running uploads */
+  readonly reserved_bytes: number
+  /** running uploads */
+  readonly uploads: number
+}
+
+/** One state change; `GET /v1/changes` lists them in the order in which they became visible. */
+export interface Change {
+  /** Opaque position to resume after. */
+  readonly cursor: string
+  readonly image_id: string
+  readonly type: string
+  readonly actor: string | null
+  readonly project: string | null
+  readonly request_id: string | null
+  readonly at: string
+  readonly detail: Readonly<Record<string, unknown>>
+}
+
+export interface MemberWrite {
+  readonly member: string
+  readonly status?: MemberStatus
+}
+
+/** Body of a problem answer (RFC 9457, `application/problem+json`). */
+export interface Problem {
+  /** `urn:tank:problem:image-not-found` */
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: string
+  readonly requestId: string
+}
