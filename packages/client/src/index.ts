@@ -1,0 +1,8 @@
+export {
+  createRegistryClient,
+  type RawDocument,
+  type RawPage,
+  type RegistryCallOptions,
+  type RegistryClient,
+  type RegistryClientOptions
+} from './registry-client.ts'
