@@ -1,0 +1,88 @@
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+
+const SECRET_HEADERS = [
+  'authorization',
+  'cookie',
+  'set-cookie',
+  'x-auth-token',
+  'x-service-token',
+  'x-storage-token',
+  'proxy-authorization',
+  'x-image-meta-location'
+]
+const SECRET_KEYS = ['password', 'secret', 'token', 'accessKey', 'secretKey', 'databaseUrl']
+const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi
+const SECRET_QUERY =
+  /([?&][^=&\s#]*(?:sig|signature|token|secret|password|credential|x-amz-[^=&\s#]*)=)[^&\s#]+/gi
+
+/** Takes user info and signing parameters out of the URLs inside a text. */
+export function redactUrls(text: string): string {
+  return text.replace(USER_INFO, '$1***@').replace(SECRET_QUERY, '$1***')
+}
+
+function redactError(value: unknown): unknown {
+  if (!(value instanceof Error)) return value
+  const shown = pino.stdSerializers.errWithCause(value)
+  const scrub = (item: unknown): unknown => {
+    if (typeof item === 'string') return redactUrls(item)
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) return item
+    const { raw: _raw, ...rest } = item as Record<string, unknown>
+    return Object.fromEntries(
+      Object.entries(rest).map(([key, entry]) => [
+        key,
+        key === 'cause' || typeof entry === 'string' ? scrub(entry) : entry
+      ])
+    )
+  }
+  return scrub(shown)
+}
+
+/** What every logger of Tank has in common: no credentials in headers, options, errors or URLs. */
+export const LOGGER_OPTIONS: LoggerOptions = {
+  serializers: {
+    err: redactError,
+    req: (request: { method?: string; url?: string; ip?: string }) => ({
+      method: request.method,
+      url: redactUrls(request.url ?? ''),
+      remoteAddress: request.ip
+    }),
+    res: (reply: { statusCode?: number }) => ({ statusCode: reply.statusCode })
+  },
+  redact: {
+    paths: [
+      ...SECRET_HEADERS.flatMap((name) => [`headers["${name}"]`, `*.headers["${name}"]`]),
+      ...SECRET_KEYS.flatMap((name) => [name, `*.${name}`])
+    ],
+    censor: '***'
+  }
+}
+
+/** A JSON logger with Tank's redaction. */
+export function createLogger(options: LoggerOptions = {}, destination?: DestinationStream): Logger {
+  const all = { ...LOGGER_OPTIONS, ...options }
+  return destination === undefined ? pino(all) : pino(all, destination)
+}
+
+/** One line for each answered request, instead of the two of the framework. */
+export class AccessLog extends LogController {
+  override incomingRequest(): void {}
+  override defaultErrorLog(): void {}
+  override routeNotFound(): void {}
+
+  override requestCompleted(
+    error: Error | null | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ): void {
+    const line = {
+      method: request.method,
+      url: redactUrls(request.url),
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      from: request.ip
+    }
+    if (error) request.log.warn({ ...line, err: error }, 'answer was cut off')
+    else request.log.info(line, 'request')
+  }
+}
