@@ -1,4 +1,4 @@
-import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly maxQueryLength?: number
   /** Addresses and CIDR ranges whose `X-Forwarded-*` headers are believed; none by default. */
   readonly trustedProxies?: readonly string[]
+  /** Maps the target of a request onto the routes, before anything else looks at it. */
+  readonly rewriteUrl?: (request: IncomingMessage) => string
   /** Milliseconds for a client to send its headers: 20 000. */
   readonly headersTimeoutMs?: number
   /** Milliseconds that an idle connection is kept: 75 000. */
@@ -100,6 +102,9 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
     ...(options.trustedProxies === undefined || options.trustedProxies.length === 0
       ? {}
       : { trustProxy: [...options.trustedProxies] }),
+    ...(options.rewriteUrl === undefined
+      ? {}
+      : { rewriteUrl: (request: IncomingMessage) => options.rewriteUrl?.(request) ?? '/' }),
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: (error, socket) => answerParseError(app, error, socket),
     serverFactory: (handler): Server => {
