@@ -1,0 +1,125 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { RegistryClient } from '@tank/client'
+import { TankError } from '@tank/model'
+import { createServer, health, problems } from '@tank/service'
+import { type StorePluginOptions, storesPlugin } from '@tank/store'
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyServerOptions
+} from 'fastify'
+import { createCollector } from './collector.ts'
+import type { ApiConfig } from './config.ts'
+import type { ApiContext } from './context.ts'
+import { allowOrigins } from './http/cors.ts'
+import {
+  advertisedMinors,
+  linkBase,
+  routeTarget,
+  versionDocument
+} from './http/version-document.ts'
+import { createImageMutator } from './images/mutate.ts'
+import { createDigestPool } from './ingest/digests.ts'
+import { createRunningUploads } from './ingest/running-uploads.ts'
+import { v2Routes } from './routes/v2/index.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: the options belong to each store package
+export type StorePlugin = FastifyPluginAsync<any>
+
+/** What the composition root hands to the API. */
+export interface ApiParts {
+  readonly registry: RegistryClient
+  /** Finds the plugin of a store package by what `use` says. */
+  readonly loadStore: (use: string) => Promise<StorePlugin>
+  readonly logger?: FastifyServerOptions['logger'] | FastifyBaseLogger
+  /** Name of this process in the registry: `<host>/<instance>/<pid>`. */
+  readonly worker?: string
+}
+
+function workerName(): string {
+  return `${hostname()}/${randomBytes(4).toString('hex')}/${process.pid}`
+}
+
+async function registerStores(
+  app: FastifyInstance,
+  config: ApiConfig,
+  loadStore: ApiParts['loadStore']
+): Promise<void> {
+  await app.register(
+    storesPlugin,
+    config.defaultStore === '' ? {} : { default: config.defaultStore }
+  )
+  for (const [name, { use, ...options }] of Object.entries(config.stores)) {
+    const plugin = await loadStore(use)
+    await app.register(plugin, { ...options, as: name } satisfies StorePluginOptions)
+  }
+}
+
+/** Builds the image service: a Fastify app that only waits for `listen`. */
+export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<FastifyInstance> {
+  const { registry } = parts
+  const minors = advertisedMinors({ stores: true, multiStoreImport: false, cache: false })
+  const app = createServer({
+    ...(parts.logger === undefined ? {} : { logger: parts.logger }),
+    trustedProxies: config.trustedProxies,
+    rewriteUrl: (request) => routeTarget(request.url ?? '/', request.headers.accept, minors)
+  })
+  await app.register(problems)
+  await registerStores(app, config, parts.loadStore)
+
+  const running = createRunningUploads()
+  const digests = createDigestPool()
+  const collector = createCollector({
+    registry,
+    stores: app.stores,
+    intervalMs: config.collectSeconds * 1000,
+    log: app.log
+  })
+  const context: ApiContext = {
+    config,
+    registry,
+    stores: app.stores,
+    images: createImageMutator(registry),
+    running,
+    collector,
+    publicEndpoint: config.publicEndpoint,
+    ingest: {
+      registry,
+      digests,
+      running,
+      worker: parts.worker ?? workerName(),
+      cap: config.imageSizeCap,
+      osHashAlgo: config.osHashAlgo,
+      md5: config.md5,
+      garbageLeft: () => collector.nudge()
+    }
+  }
+  app.addHook('onClose', async () => {
+    running.abortAll(new TankError('SHUTTING_DOWN', 'The service is shutting down'))
+    await collector.close()
+    await digests.close()
+  })
+
+  allowOrigins(app, config.corsOrigins)
+  await app.register(health, {
+    ready: () => registry.ready(),
+    ...(config.healthcheckDisableFile === ''
+      ? {}
+      : { disabledByFile: config.healthcheckDisableFile })
+  })
+  versionRoutes(app, config, minors)
+  await app.register(v2Routes(context), { prefix: '/v2' })
+  return app
+}
+
+/** The version document (V1, V2): 200 at its own address, 300 everywhere else. */
+function versionRoutes(app: FastifyInstance, config: ApiConfig, minors: readonly number[]): void {
+  app.get('/versions', async (request) =>
+    versionDocument(linkBase(request, config.publicEndpoint), minors)
+  )
+  app.all('/', { config: { catchAll: true } }, async (request, reply) =>
+    reply.code(300).send(versionDocument(linkBase(request, config.publicEndpoint), minors))
+  )
+}

@@ -1,0 +1,124 @@
+import { type Static, Type } from 'typebox'
+
+const count = (description: string, fallback: number) =>
+  Type.Integer({ description, default: fallback })
+
+const identity = Type.Object(
+  {
+    mode: Type.Union([Type.Literal('none'), Type.Literal('headers')], {
+      default: 'none',
+      description:
+        '`none`: everyone is an administrator. `headers`: a trusted front sends X-Identity-Status, X-User-Id, X-Project-Id and X-Roles.'
+    }),
+    allowOpen: Type.Boolean({
+      default: false,
+      description:
+        'Allows mode `none` on an address that other machines reach. Only behind something that keeps strangers out.'
+    }),
+    trustedFronts: Type.Array(Type.String({ minLength: 1 }), {
+      default: ['127.0.0.1', '::1'],
+      description:
+        'Addresses and CIDR ranges whose identity headers are believed (mode `headers`). Identity headers of anyone else are an error 401.'
+    }),
+    authenticateUri: Type.String({
+      default: '',
+      description: 'Where clients get a token; shown in WWW-Authenticate of a 401.'
+    })
+  },
+  { additionalProperties: false, default: {} }
+)
+
+const store = Type.Object(
+  {
+    use: Type.String({
+      minLength: 1,
+      description: 'Package of the store, such as @tank/store-fs, or a path to a module.'
+    })
+  },
+  { additionalProperties: true, description: 'All other keys are options of the store itself.' }
+)
+
+const limits = Type.Object(
+  {
+    properties: count('Custom properties of one image; negative: no limit.', 128),
+    tags: count('Tags of one image; negative: no limit.', 128),
+    members: count('Members of one image; negative: no limit.', 128)
+  },
+  { additionalProperties: false, default: {} }
+)
+
+const transfers = Type.Object(
+  {
+    minimumRate: Type.Integer({
+      default: 65536,
+      minimum: 0,
+      description: 'Bytes a second that an upload has to average over a minute; 0: no limit.'
+    }),
+    stallSeconds: Type.Integer({
+      default: 60,
+      minimum: 1,
+      description: 'A download whose reader takes nothing for so long is ended.'
+    })
+  },
+  { additionalProperties: false, default: {} }
+)
+
+/** Configuration of the image service, section `api` of the file. */
+export const apiConfigSchema = Type.Object(
+  {
+    publicEndpoint: Type.String({
+      default: '',
+      pattern: '^$|^https?://[^\\s]+$',
+      description: 'Base of the links in the version document; empty: as the client asked.'
+    }),
+    identity,
+    stores: Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }), store, {
+      default: {},
+      description: 'Stores by name.'
+    }),
+    defaultStore: Type.String({
+      default: '',
+      description: 'Store of uploads that name none; empty: the only or the first one.'
+    }),
+    imageSizeCap: Type.Integer({
+      default: 1099511627776,
+      minimum: 1,
+      description: 'Most bytes of one image.'
+    }),
+    limits,
+    osHashAlgo: Type.Union(
+      [
+        Type.Literal('sha256'),
+        Type.Literal('sha512'),
+        Type.Literal('sha384'),
+        Type.Literal('sha1'),
+        Type.Literal('md5')
+      ],
+      { default: 'sha256', description: 'Algorithm of os_hash_value of new data.' }
+    ),
+    md5: Type.Boolean({
+      default: true,
+      description: 'Fills in `checksum` (MD5), which older clients verify downloads with.'
+    }),
+    transfers,
+    trustedProxies: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'CIDR ranges whose X-Forwarded-* headers are believed.'
+    }),
+    corsOrigins: Type.Array(Type.String({ minLength: 1 }), {
+      default: [],
+      description: 'Origins whose pages may call the API, such as https://dashboard.example.org.'
+    }),
+    healthcheckDisableFile: Type.String({
+      default: '',
+      description: 'While this file exists, /healthcheck answers 503 and proxies send no requests.'
+    }),
+    collectSeconds: Type.Number({
+      default: 5,
+      minimum: 0.1,
+      description: 'How often bytes that no image needs are deleted from the stores.'
+    })
+  },
+  { additionalProperties: false }
+)
+export type ApiConfig = Static<typeof apiConfigSchema>

@@ -1,0 +1,19 @@
+import type { RegistryClient } from '@tank/client'
+import type { Stores } from '@tank/store'
+import type { Collector } from './collector.ts'
+import type { ApiConfig } from './config.ts'
+import type { ImageMutator } from './images/mutate.ts'
+import type { IngestContext } from './ingest/ingest.ts'
+import type { RunningUploads } from './ingest/running-uploads.ts'
+
+/** What the routes work with; one for each API process. */
+export interface ApiContext {
+  readonly config: ApiConfig
+  readonly registry: RegistryClient
+  readonly stores: Stores
+  readonly images: ImageMutator
+  readonly ingest: IngestContext
+  readonly running: RunningUploads
+  readonly collector: Collector
+  readonly publicEndpoint: string
+}

@@ -1,0 +1,52 @@
+import type { RegistryCaller } from '@tank/model'
+import type { FastifyRequest } from 'fastify'
+
+/** Who sent a request, as one of the identity modes found out. */
+export interface Caller {
+  readonly user: string | null
+  readonly project: string | null
+  readonly domain: string | null
+  /** Lower case; `admin` implies `member`, `member` implies `reader`. */
+  readonly roles: ReadonlySet<string>
+  readonly serviceRoles: ReadonlySet<string>
+  /** Allowed to read only, whatever the roles. */
+  readonly readOnly: boolean
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller
+  }
+}
+
+const IMPLIED: Readonly<Record<string, readonly string[]>> = {
+  admin: ['member', 'reader'],
+  member: ['reader']
+}
+
+/** Role names in lower case with the roles that they imply (VS6). */
+export function roleSet(names: Iterable<string>): ReadonlySet<string> {
+  const roles = new Set<string>()
+  for (const name of names) {
+    const role = name.trim().toLowerCase()
+    if (role === '') continue
+    roles.add(role)
+    for (const implied of IMPLIED[role] ?? []) roles.add(implied)
+  }
+  return roles
+}
+
+export function isAdmin(caller: Caller): boolean {
+  return caller.roles.has('admin')
+}
+
+/** The context that the registry needs to decide what this caller sees. */
+export function registryCaller(request: FastifyRequest): RegistryCaller {
+  const { caller } = request
+  return {
+    project: caller.project,
+    user: caller.user,
+    scope: isAdmin(caller) ? 'all' : 'project',
+    requestId: request.id
+  }
+}

@@ -1,0 +1,74 @@
+import { customProperties, type ImageDocument, type ImageFields, TankError } from '@tank/model'
+import { type Caller, isAdmin } from '../identity/caller.ts'
+import { checkCount, distinctTags, isWritableAttribute } from './attributes.ts'
+import type { PatchOperation } from './json-patch.ts'
+import { demandVisibility, type ImageLimits } from './new-image.ts'
+
+/** Properties that count: the service's own bookkeeping does not. */
+function countOwn(properties: Readonly<Record<string, string>>): number {
+  return Object.keys(properties).filter((name) => !name.startsWith('os_glance')).length
+}
+
+function applyProperty(properties: Record<string, string>, operation: PatchOperation): void {
+  const { op, name, value, dialect } = operation
+  const exists = Object.hasOwn(properties, name)
+  if (op === 'add' && exists && dialect === 'v2.0')
+    throw new TankError('PROPERTY_CONFLICT', `Property '${name.slice(0, 255)}' already exists.`)
+  if (op !== 'add' && !exists)
+    throw new TankError('PROPERTY_CONFLICT', `Property '${name.slice(0, 255)}' does not exist.`)
+  if (op === 'remove') delete properties[name]
+  else properties[name] = value as string
+}
+
+function checkAttribute(
+  operation: PatchOperation,
+  image: ImageDocument,
+  caller: Caller,
+  limits: ImageLimits
+): void {
+  const { op, name, value, dialect } = operation
+  if (op === 'add' && dialect === 'v2.0')
+    throw new TankError('PROPERTY_CONFLICT', `Attribute '${name}' already exists.`)
+  if (name === 'owner' && !isAdmin(caller))
+    throw new TankError('FORBIDDEN', 'You are not permitted to change the owner of an image.')
+  if ((name === 'disk_format' || name === 'container_format') && image.status !== 'queued')
+    throw new TankError(
+      'FORBIDDEN',
+      `Attribute '${name}' can be changed only while the image is queued.`
+    )
+  if (name === 'visibility') demandVisibility(caller, { visibility: value } as ImageFields, image)
+  if (name === 'tags') checkCount('tags', distinctTags(value as string[]).length, limits.tags)
+}
+
+/**
+ * The fields that a patch changes (P7–P16), all or none: any operation that fails throws and leaves
+ * the image as it is. Undefined when nothing changes.
+ */
+export function applyPatch(
+  image: ImageDocument,
+  operations: readonly PatchOperation[],
+  caller: Caller,
+  limits: ImageLimits
+): ImageFields | undefined {
+  if (operations.length === 0) return undefined
+  const fields: Record<string, unknown> = {}
+  const properties = customProperties(image)
+  const before = countOwn(properties)
+  let touched = false
+  for (const operation of operations) {
+    if (!isWritableAttribute(operation.name)) {
+      applyProperty(properties, operation)
+      touched = true
+      continue
+    }
+    checkAttribute(operation, image, caller, limits)
+    fields[operation.name] =
+      operation.name === 'tags' ? distinctTags(operation.value as string[]) : operation.value
+  }
+  if (touched) {
+    const after = countOwn(properties)
+    if (after > before) checkCount('properties', after, limits.properties)
+    fields.properties = properties
+  }
+  return fields
+}

@@ -1,0 +1,98 @@
+import { type ImageData, TankError } from '@tank/model'
+import { disconnectSignal } from '@tank/service'
+import type { ByteRange } from '@tank/store'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { ApiContext } from '../../context.ts'
+import { notModified, rangeAllowed, type Validators } from '../../download/conditional.ts'
+import { openSource } from '../../download/open-source.ts'
+import { parseContentRange, parseRange } from '../../download/range.ts'
+import { sendSource } from '../../download/send-source.ts'
+import { refuseBody } from '../../http/bodies.ts'
+import { registryCaller } from '../../identity/caller.ts'
+import { demand } from '../../policy.ts'
+import type { ImageParams } from './images.ts'
+
+function preferredStores(context: ApiContext, prefer: unknown): string[] {
+  const text = Array.isArray(prefer) ? prefer.join(',') : String(prefer ?? '')
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  for (const name of names) {
+    if (context.stores.get(name) === undefined)
+      throw new TankError('INVALID_REQUEST', `There is no store '${name.slice(0, 64)}'`)
+  }
+  return names
+}
+
+function wantedRange(
+  request: FastifyRequest,
+  size: number,
+  validators: Validators
+): ByteRange | undefined {
+  const { range, 'content-range': contentRange } = request.headers
+  if (range !== undefined)
+    return rangeAllowed(request.headers, validators) ? parseRange(range, size) : undefined
+  return contentRange === undefined ? undefined : parseContentRange(contentRange, size)
+}
+
+function demandDownload(request: FastifyRequest, data: ImageData): void {
+  demand(request.caller, 'download_image', data)
+  if (data.status === 'deactivated') demand(request.caller, 'download_deactivated', data)
+}
+
+/** Headers of image data: private to the caller, to be asked for again each time (S-03). */
+function dataHeaders(reply: FastifyReply, md5: string | null, validators: Validators): void {
+  reply.headers({
+    'content-type': 'application/octet-stream',
+    'accept-ranges': 'bytes',
+    etag: validators.etag,
+    'last-modified': validators.lastModified.toUTCString(),
+    'cache-control': 'private, no-cache',
+    'content-disposition': 'attachment'
+  })
+  if (md5 !== null) reply.header('content-md5', md5)
+}
+
+/** Download of image data (R8, B1–B13). */
+export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
+  const { registry, stores, config } = context
+
+  const handle = async (
+    request: FastifyRequest<{ Params: ImageParams; Querystring: { prefer?: unknown } }>,
+    reply: FastifyReply
+  ): Promise<unknown> => {
+    const prefer = preferredStores(context, request.query.prefer)
+    const data = await registry.getImageData(registryCaller(request), request.params.id)
+    demandDownload(request, data)
+    const { blob } = data
+    const readable = data.status === 'active' || data.status === 'deactivated'
+    if (blob === null || !readable) return reply.code(204).send()
+    const validators = {
+      etag: `"${blob.sha256}"`,
+      lastModified: new Date(blob.completed_at)
+    }
+    dataHeaders(reply, blob.md5, validators)
+    if (notModified(request.headers, validators)) return reply.code(304).send()
+    const range = wantedRange(request, blob.size, validators)
+    const status = range === undefined ? 200 : 206
+    const length = range?.length ?? blob.size
+    const headers: Record<string, string | number> = { 'content-length': length }
+    if (range !== undefined) {
+      const last = range.offset + range.length - 1
+      headers['content-range'] = `bytes ${range.offset}-${last}/${blob.size}`
+    }
+    if (request.method === 'HEAD') return reply.code(status).headers(headers).send()
+    const signal = disconnectSignal(reply)
+    const source = await openSource({ stores, data, range, prefer, signal, log: request.log })
+    await sendSource(reply, status, headers, source, config.transfers.stallSeconds)
+    return reply
+  }
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/images/:id/file',
+    onRequest: refuseBody,
+    handler: handle
+  })
+}

@@ -1,0 +1,96 @@
+import type { RawDocument } from '@tank/client'
+import { TankError } from '@tank/model'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { ApiContext } from '../../context.ts'
+import { refuseBody } from '../../http/bodies.ts'
+import { parseJsonBody, parseJsonObject } from '../../http/json.ts'
+import { linkBase } from '../../http/version-document.ts'
+import { registryCaller } from '../../identity/caller.ts'
+import { applyPatch } from '../../images/apply-patch.ts'
+import { patchDialect, readPatch } from '../../images/json-patch.ts'
+import { newImage } from '../../images/new-image.ts'
+import { demand } from '../../policy.ts'
+import { pageTail } from './page-links.ts'
+
+export interface ImageParams {
+  readonly id: string
+}
+
+const PAGE_HEAD = Buffer.from('{"images":')
+
+/** Sends the registry's JSON as it came. */
+export function sendDocument(reply: FastifyReply, raw: RawDocument, status = 200): FastifyReply {
+  return reply.code(status).type('application/json').send(raw.body)
+}
+
+/** List, create, show, change and delete images (R1–R5). */
+export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { registry, config } = context
+
+  app.get('/images', async (request, reply) => {
+    demand(request.caller, 'get_images')
+    const { query } = splitTarget(request.originalUrl)
+    const page = await registry.listImages(registryCaller(request), query)
+    const body = Buffer.concat([PAGE_HEAD, page.body, pageTail(query, page.nextMarker)])
+    return reply.type('application/json').send(body)
+  })
+
+  app.post('/images', async (request, reply) => {
+    const image = newImage(parseJsonObject(request.body), request.caller, config.limits)
+    const raw = await registry.createImage(registryCaller(request), image)
+    const base = linkBase(request, context.publicEndpoint)
+    reply.header('location', `${base}/v2/images/${image.id}`)
+    reply.header('openstack-image-store-ids', context.stores.names().join(','))
+    return sendDocument(reply, raw, 201)
+  })
+
+  app.get<{ Params: ImageParams }>(
+    '/images/:id',
+    { onRequest: refuseBody },
+    async (request, reply) => {
+      demand(request.caller, 'get_image')
+      return sendDocument(
+        reply,
+        await registry.getImage(registryCaller(request), request.params.id)
+      )
+    }
+  )
+
+  app.patch<{ Params: ImageParams }>('/images/:id', async (request, reply) => {
+    const { caller } = request
+    const dialect = patchDialect(request.headers['content-type'])
+    const operations = readPatch(parseJsonBody(request.body), dialect)
+    const raw = await context.images.update(registryCaller(request), request.params.id, (image) => {
+      if (operations.length > 0) demand(caller, 'modify_image', image)
+      return applyPatch(image, operations, caller, config.limits)
+    })
+    return sendDocument(reply, raw)
+  })
+
+  app.delete<{ Params: ImageParams }>(
+    '/images/:id',
+    { onRequest: refuseBody },
+    async (request, reply) => {
+      const { caller } = request
+      const { id } = request.params
+      await context.images.delete(registryCaller(request), id, (image) => {
+        demand(caller, 'delete_image', image)
+        if (image.protected) {
+          throw new TankError(
+            'IMAGE_PROTECTED',
+            `Image ${image.id} is protected and cannot be deleted.`
+          )
+        }
+      })
+      context.running.abort(id, new TankError('IMAGE_GONE', 'The image was deleted'))
+      context.collector.nudge()
+      return reply.code(204).send()
+    }
+  )
+}
+
+/** The raw query of a request target. */
+export function splitTarget(target: string): { readonly query: string } {
+  const at = target.indexOf('?')
+  return { query: at === -1 ? '' : target.slice(at + 1) }
+}

@@ -1,0 +1,52 @@
+import { notFoundError } from '@tank/service'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { ApiContext } from '../../context.ts'
+import { leaveBodiesAlone, readBodiesWhole } from '../../http/bodies.ts'
+import { v2ErrorHandler } from '../../http/v2-errors.ts'
+import { headerIdentity } from '../../identity/headers.ts'
+import { noIdentity } from '../../identity/none.ts'
+import { actionRoutes } from './actions.ts'
+import { downloadRoute } from './download.ts'
+import { imageRoutes } from './images.ts'
+import { infoRoutes } from './info.ts'
+import { locationRoutes } from './locations.ts'
+import { memberRoutes } from './members.ts'
+import { schemaRoutes } from './schemas.ts'
+import { tagRoutes } from './tags.ts'
+import { uploadRoute } from './upload.ts'
+
+async function identity(app: FastifyInstance, context: ApiContext): Promise<void> {
+  const { mode, trustedFronts, authenticateUri } = context.config.identity
+  if (mode === 'headers') await app.register(headerIdentity, { trustedFronts, authenticateUri })
+  else await app.register(noIdentity)
+}
+
+/** The Image API v2, in a scope of its own: identity, error bodies, body parsing. */
+export function v2Routes(context: ApiContext): FastifyPluginAsync {
+  return async (app) => {
+    app.setErrorHandler(v2ErrorHandler)
+    await identity(app, context)
+    app.setNotFoundHandler((request) => {
+      throw notFoundError(app, request.method, request.url)
+    })
+    app.addHook('onSend', async (_request, reply) => {
+      if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+      reply.header('x-content-type-options', 'nosniff')
+    })
+    await app.register(async (json) => {
+      readBodiesWhole(json)
+      imageRoutes(json, context)
+      actionRoutes(json, context)
+      tagRoutes(json, context)
+      memberRoutes(json, context)
+      infoRoutes(json, context)
+      locationRoutes(json, context)
+      schemaRoutes(json)
+    })
+    await app.register(async (data) => {
+      leaveBodiesAlone(data)
+      uploadRoute(data, context)
+      downloadRoute(data, context)
+    })
+  }
+}

@@ -1,0 +1,116 @@
+import { type ImageDocument, isTankError, TankError } from '@tank/model'
+import { bodyRateGuard, sendContinue } from '@tank/service'
+import { isWritable, type WritableStore } from '@tank/store'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { ApiContext } from '../../context.ts'
+import { registryCaller } from '../../identity/caller.ts'
+import { parseDocument } from '../../images/mutate.ts'
+import { ingest, UPLOAD } from '../../ingest/ingest.ts'
+import { SenderGone } from '../../ingest/intake.ts'
+import { demand } from '../../policy.ts'
+import type { ImageParams } from './images.ts'
+
+/** Media type of image data; parameters are ignored, anything else is 415. */
+export function demandOctets(request: FastifyRequest): void {
+  const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
+  if (type !== 'application/octet-stream') {
+    throw new TankError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'Image data must be sent as application/octet-stream'
+    )
+  }
+  const coding = request.headers['content-encoding']?.trim().toLowerCase() ?? 'identity'
+  if (coding !== 'identity' && coding !== '') {
+    throw new TankError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      'Image data must be sent without Content-Encoding'
+    )
+  }
+}
+
+/** The size that the sender announces, by its own header or by Content-Length. */
+export function announcedSize(request: FastifyRequest): number | undefined {
+  const own = request.headers['x-openstack-image-size']
+  const length = request.headers['content-length']
+  if (own === undefined) return length === undefined ? undefined : Number(length)
+  if (typeof own !== 'string' || !/^\s*\d+\s*$/.test(own) || !Number.isSafeInteger(Number(own))) {
+    throw new TankError('INVALID_REQUEST', 'x-openstack-image-size must be a number of bytes')
+  }
+  return Number(own)
+}
+
+function targetStore(
+  context: ApiContext,
+  request: FastifyRequest
+): { readonly name: string; readonly store: WritableStore } {
+  const wished = request.headers['x-image-meta-store']
+  const name = typeof wished === 'string' && wished !== '' ? wished : (context.stores.default ?? '')
+  const store = context.stores.get(name)
+  if (store === undefined) {
+    throw new TankError('INVALID_REQUEST', `There is no store '${name.slice(0, 64)}'`)
+  }
+  if (!isWritable(store)) {
+    throw new TankError('STORE_READ_ONLY', `Store '${name}' does not take images`)
+  }
+  return { name, store }
+}
+
+function demandReady(image: ImageDocument, announced: number | undefined, cap: number): void {
+  if (image.status !== 'queued') {
+    throw new TankError('IMAGE_STATE', `Data cannot be uploaded: the image is ${image.status}.`)
+  }
+  if (image.disk_format === null || image.container_format === null) {
+    throw new TankError(
+      'INVALID_REQUEST',
+      'Set disk_format and container_format of the image before the upload'
+    )
+  }
+  if (announced !== undefined && announced > cap) {
+    throw new TankError('TOO_LARGE', `An image has at most ${cap} bytes`)
+  }
+}
+
+/** Upload of image data (R7, U1–U12). */
+export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
+  const { registry, config } = context
+  app.put<{ Params: ImageParams }>(
+    '/images/:id/file',
+    { onRequest: async (request) => demandOctets(request), config: { lateContinue: true } },
+    async (request, reply) => {
+      const announced = announcedSize(request)
+      const { name, store } = targetStore(context, request)
+      const caller = registryCaller(request)
+      const image = parseDocument(await registry.getImage(caller, request.params.id))
+      demand(request.caller, 'upload_image', image)
+      demandReady(image, announced, config.imageSizeCap)
+      const guard = bodyRateGuard(request, { bytesPerSecond: config.transfers.minimumRate })
+      try {
+        await ingest(context.ingest, {
+          caller,
+          imageId: image.id,
+          kind: UPLOAD,
+          storeName: name,
+          store,
+          body: request.raw,
+          announced,
+          log: request.log,
+          signal: guard.signal,
+          onBegin: () => sendContinue(request)
+        })
+      } catch (error) {
+        if (error instanceof SenderGone) {
+          throw new TankError('INVALID_REQUEST', 'The body was not complete', { cause: error })
+        }
+        if (isTankError(error, 'IMAGE_BUSY')) {
+          throw new TankError('IMAGE_BUSY', 'Another upload to this image is running.', {
+            cause: error
+          })
+        }
+        throw error
+      } finally {
+        guard.stop()
+      }
+      return reply.code(204).send()
+    }
+  )
+}
