@@ -66,6 +66,8 @@ class Workers implements DigestPool {
 
   post(message: DigestMessage, transfer: ArrayBuffer[]): void {
     if (this.#workers.length === 0) this.#start()
+    // Idle workers do not keep the process alive, busy ones do.
+    else for (const worker of this.#workers) worker.ref()
     this.#workers[message.hops[0]?.worker ?? 0]?.postMessage(message, transfer)
   }
 
@@ -87,7 +89,9 @@ class Workers implements DigestPool {
         this.#load[hop.worker] = (this.#load[hop.worker] ?? 0) - (COST[name] ?? 1)
       }
     }
-    if (this.#runs.size === 0) this.#load.fill(0)
+    if (this.#runs.size > 0) return
+    this.#load.fill(0)
+    for (const worker of this.#workers) worker.unref()
   }
 
   async close(): Promise<void> {
@@ -100,12 +104,15 @@ class Workers implements DigestPool {
     const script = new URL('./digest-worker.js', import.meta.url)
     const { port1, port2 } = new MessageChannel()
     this.#workers = [port1, port2].map((port, index) => {
-      const worker = new Worker(script, { workerData: { index }, name: `tank-digest-${index}` })
+      const worker = new Worker(script, {
+        workerData: { index },
+        name: `tank-digest-${index}`,
+        execArgv: []
+      })
       worker.on('message', (reply: DigestReply) => this.#receive(reply))
       worker.on('error', (error) => this.#broken(worker, error))
       worker.on('exit', () => this.#broken(worker, new Error('a digest worker ended')))
       worker.postMessage({ kind: 'neighbour', port }, [port])
-      worker.unref()
       return worker
     })
   }
@@ -176,8 +183,9 @@ class Run implements DigestRun {
   }
 
   drop(): void {
+    const failed = this.#error !== undefined
     this.fail(new Error('the digests are not wanted any more'))
-    if (this.#hops.length > 0) this.#pool.post({ kind: 'drop', id: this.id, hops: this.#hops }, [])
+    if (this.#hops.length > 0 && !failed) this.#pool.post({ kind: 'drop', id: this.id, hops: this.#hops }, [])
   }
 
   blockDone(): void {
