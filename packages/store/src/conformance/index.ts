@@ -1,0 +1,8 @@
+export type {
+  ConformanceOptions,
+  Fault,
+  Faults,
+  KilledWriter,
+  TestFunction
+} from './options.ts'
+export { storeConformance } from './suite.ts'

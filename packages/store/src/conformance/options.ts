@@ -1,0 +1,46 @@
+import type { Store } from '../store.ts'
+
+/** Makes the backend behave badly until the returned function is called. */
+export type Fault = () => Promise<() => Promise<void> | void>
+
+export interface Faults {
+  /** The backend is away, or refuses us: calls reject with UNAVAILABLE or DENIED. */
+  readonly refuse?: Fault
+  /** The backend takes calls and never answers. */
+  readonly hang?: Fault
+  /** The backend has no room: `put` rejects with FULL. */
+  readonly full?: Fault
+  /** The backend stops in the middle of sending an image. */
+  readonly cut?: Fault
+}
+
+export interface KilledWriter {
+  /**
+   * A module that exports `open(): Promise<Store>` and leads to the same backend as `open` of the
+   * options. It is loaded in a process of its own, which is killed while it writes.
+   */
+  readonly module: URL
+  /** What the module needs to find the backend. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export type TestFunction = (
+  name: string,
+  options: { readonly skip?: string },
+  run: () => Promise<void>
+) => unknown
+
+export interface ConformanceOptions {
+  /** The runner's own `test`: those of tap, node:test and vitest fit. */
+  readonly test: TestFunction
+  /** Opens a store, a new one each time, always on the same backend. */
+  open(): Promise<Store>
+  /** Puts an image behind a store that cannot be written to, and says its key. */
+  seed?(bytes: Buffer): Promise<string>
+  /** A key that the store accepts and where nothing is; needed by read-only stores. */
+  missing?(): string
+  /** Names of everything that the backend holds, temporary things included. */
+  leftovers?(): Promise<readonly string[]>
+  readonly faults?: Faults
+  readonly killedWriter?: KilledWriter
+}
