@@ -1,3 +1,25 @@
+export type {
+  ContainerFormat,
+  DiskFormat,
+  ImageDocument,
+  ImageStatus,
+  MemberDocument,
+  MemberStatus,
+  Visibility
+} from '@tank/model'
+export { customProperties } from '@tank/model'
+export type { DownloadOptions, DownloadResult } from './download.ts'
+export {
+  type ClientOwnErrorCode,
+  isTankClientError,
+  TankClientError,
+  type TankClientErrorCode,
+  type TankClientErrorOptions
+} from './errors.ts'
+export type { ImageChanges, NewImage, PatchOperation } from './image-fields.ts'
+export type { TokenSource } from './image-http.ts'
+export type { ListFilter, ListOptions, ListValue } from './image-list.ts'
+export type { Members, Tags } from './image-parts.ts'
 export {
   createRegistryClient,
   type RawDocument,
@@ -6,3 +28,11 @@ export {
   type RegistryClient,
   type RegistryClientOptions
 } from './registry-client.ts'
+export {
+  type ApiVersion,
+  type CallOptions,
+  createTankClient,
+  type TankClient,
+  type TankClientOptions
+} from './tank-client.ts'
+export type { TransferProgress, UploadOptions, UploadSource } from './upload.ts'

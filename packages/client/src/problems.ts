@@ -41,7 +41,7 @@ const CODES: Readonly<Record<TankErrorCode, number>> = {
 /** The error that an answer of the Registry API with status 400 or above stands for. */
 export function problemToError(answer: Answer): TankError {
   const problem = parseProblem(answer)
-  const code = isCode(problem.code) ? problem.code : codeOfStatus(answer.status)
+  const code = isErrorCode(problem.code) ? problem.code : codeOfStatus(answer.status)
   const detail = problem.detail ?? problem.title ?? `the registry answered ${answer.status}`
   if (code === 'UNAUTHENTICATED') {
     // It is the API's own secret that was refused: nothing that its caller could mend.
@@ -50,13 +50,14 @@ export function problemToError(answer: Answer): TankError {
   return new TankError(code, detail)
 }
 
-function isCode(code: unknown): code is TankErrorCode {
+/** True for a code of the model. */
+export function isErrorCode(code: unknown): code is TankErrorCode {
   return typeof code === 'string' && Object.hasOwn(CODES, code)
 }
 
 function codeOfStatus(status: number): TankErrorCode {
   for (const [code, known] of Object.entries(CODES)) {
-    if (known === status && isCode(code)) return code
+    if (known === status && isErrorCode(code)) return code
   }
   return status < 500 ? 'INVALID_REQUEST' : 'INTERNAL'
 }

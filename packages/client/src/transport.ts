@@ -63,6 +63,8 @@ export interface Transport {
 
 const KEEP_ALIVE_MS = 30_000
 const CONNECT_TIMEOUT_MS = 5_000
+/** More than any page of images; what is longer would only fill the memory. */
+const LARGEST_ANSWER = 256 * 1024 * 1024
 
 /** Makes the transport; sockets are opened by the first call. */
 export function openTransport(options: TransportOptions): Transport {
@@ -149,6 +151,7 @@ class Call implements Dispatcher.DispatchHandler {
   #headers: IncomingHttpHeaders = {}
   #first: Buffer | undefined
   #rest: Buffer[] | undefined
+  #bytes = 0
   #settled = false
 
   constructor(
@@ -180,7 +183,9 @@ class Call implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#first === undefined) this.#first = chunk
+    this.#bytes += chunk.length
+    if (this.#bytes > LARGEST_ANSWER) this.#controller?.abort(new Error('the answer is too large'))
+    else if (this.#first === undefined) this.#first = chunk
     else if (this.#rest === undefined) this.#rest = [this.#first, chunk]
     else this.#rest.push(chunk)
   }
@@ -229,6 +234,8 @@ export function toTransportError(url: string, error: unknown, sent: boolean): Tr
     const text = error instanceof Error ? error.message : 'invalid request'
     return new TransportError('invalid', text, false, cause)
   }
-  if (sent) return new TransportError('closed', `${url} closed the connection`, true, cause)
-  return new TransportError('unreachable', `${url} cannot be reached`, false, cause)
+  const why = error instanceof Error && error.message !== '' ? error.message : code
+  if (sent)
+    return new TransportError('closed', `the connection to ${url} broke: ${why}`, true, cause)
+  return new TransportError('unreachable', `${url} cannot be reached: ${why}`, false, cause)
 }
