@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startAlone } from '../src/cluster.ts'
+import { command } from '../src/command.ts'
+import { missingCommand, testWith } from '../src/require.ts'
+import { tempFolder } from '../src/tank.ts'
+
+t.setTimeout(300_000)
+
+const program = process.env.TANK_TEST_OPENSTACK || 'openstack'
+const missing = program.startsWith('/') ? undefined : missingCommand(program)
+const digest = (data: Buffer, algorithm: string) => createHash(algorithm).update(data).digest('hex')
+
+/** The openstack command line against one Tank; answers are parsed JSON. */
+async function openClient(t: Test) {
+  const { tank, images } = await startAlone(t)
+  const run = (...args: string[]) =>
+    command(program, ['--os-auth-type', 'none', '--os-endpoint', tank.url, ...args], {
+      env: { PATH: process.env.PATH, HOME: '/nonexistent', LANG: 'C.UTF-8' },
+      timeoutMs: 60_000
+    })
+  const ok = async (...args: string[]) => {
+    const { code, stdout, stderr } = await run(...args)
+    t.equal(code, 0, `openstack ${args.slice(0, 3).join(' ')}`, { stdout, stderr })
+    return stdout
+  }
+  const json = async (...args: string[]) => JSON.parse(await ok(...args, '-f', 'json'))
+  return { run, ok, json, images, folder: await tempFolder(t) }
+}
+
+await testWith(t, 'CLI1 openstack: an image from file to file', [missing], async (t) => {
+  const { run, ok, json, folder } = await openClient(t)
+  const data = Buffer.from('some bytes of an image, 1234567890\n'.repeat(40_000))
+  const file = join(folder, 'in.raw')
+  await writeFile(file, data)
+
+  const made = await json(
+    'image',
+    'create',
+    '--file',
+    file,
+    '--property',
+    'os_distro=debian',
+    'first'
+  )
+  t.equal(made.name, 'first')
+  t.equal(made.properties.os_distro, 'debian', 'a property that was given at creation')
+
+  const listed = await json('image', 'list')
+  t.match(listed, [{ ID: made.id, Name: 'first', Status: 'active' }])
+  t.same(await json('image', 'list', '--name', 'other'), [])
+
+  const shown = await json('image', 'show', 'first')
+  t.equal(shown.id, made.id, 'found by its name')
+  t.equal(shown.size, data.length)
+  t.equal(shown.checksum, digest(data, 'md5'))
+  t.equal(shown.properties.os_hash_value, digest(data, shown.properties.os_hash_algo))
+
+  await ok(
+    'image',
+    'set',
+    '--property',
+    'hw_disk_bus=scsi',
+    '--tag',
+    'nightly',
+    '--min-ram',
+    '256',
+    'first'
+  )
+  const changed = await json('image', 'show', made.id)
+  t.equal(changed.properties.hw_disk_bus, 'scsi')
+  t.same(changed.tags, ['nightly'])
+  t.equal(changed.min_ram, 256)
+  t.match(await json('image', 'list', '--tag', 'nightly'), [{ ID: made.id }])
+
+  await ok('image', 'unset', '--property', 'hw_disk_bus', '--tag', 'nightly', 'first')
+  const unset = await json('image', 'show', 'first')
+  t.notOk('hw_disk_bus' in unset.properties)
+  t.same(unset.tags, [])
+
+  await ok('image', 'set', '--name', 'renamed', 'first')
+  const out = join(folder, 'out.raw')
+  await ok('image', 'save', '--file', out, 'renamed')
+  t.ok((await readFile(out)).equals(data), 'the saved bytes are the uploaded ones')
+
+  await ok('image', 'set', '--protected', 'renamed')
+  t.not((await run('image', 'delete', 'renamed')).code, 0, 'a protected image stays')
+  await ok('image', 'set', '--unprotected', 'renamed')
+  await ok('image', 'delete', 'renamed')
+  t.same(await json('image', 'list'), [])
+  const gone = await run('image', 'show', made.id)
+  t.not(gone.code, 0)
+  t.match(gone.stderr, /No Image found/i, 'the client understands the 404')
+})
+
+await testWith(t, 'CLI2 openstack: members', [missing], async (t) => {
+  const { ok, json, run } = await openClient(t)
+  const project = '5e7e5e7e5e7e5e7e5e7e5e7e5e7e5e7e'
+  const { id } = await json('image', 'create', 'shared')
+  t.match(await json('image', 'list', '--shared'), [{ ID: id }])
+  const added = await json('image', 'add', 'project', 'shared', project)
+  t.match(added, { image_id: id, member_id: project, status: 'pending' })
+  t.match(await json('image', 'member', 'list', 'shared'), [
+    { 'Image ID': id, 'Member ID': project, Status: 'pending' }
+  ])
+  await ok('image', 'remove', 'project', 'shared', project)
+  t.same(await json('image', 'member', 'list', 'shared'), [])
+  t.not((await run('image', 'remove', 'project', 'shared', project)).code, 0)
+  await ok('image', 'set', '--public', 'shared')
+  t.match(await json('image', 'list', '--public'), [{ ID: id }])
+  await ok('image', 'delete', id)
+})
+
+await testWith(
+  t,
+  'CLI1 openstack: an image of 64 MiB, deactivated and back',
+  [missing],
+  async (t) => {
+    const { run, ok, json, folder } = await openClient(t)
+    const file = join(folder, 'big.raw')
+    const data = Buffer.alloc(64 * 1024 * 1024, 'tank')
+    await writeFile(file, data)
+    const { id } = await json('image', 'create', '--file', file, 'big')
+    await ok('image', 'set', '--deactivate', id)
+    t.equal((await json('image', 'show', id)).status, 'deactivated')
+    await ok('image', 'set', '--activate', id)
+    const out = join(folder, 'big.out')
+    t.equal((await run('image', 'save', '--file', out, id)).code, 0)
+    t.equal(digest(await readFile(out), 'sha256'), digest(data, 'sha256'))
+  }
+)
