@@ -8,6 +8,7 @@ declare module 'fastify' {
   }
 }
 
+const BODY_HEADERS = ['content-type', 'content-length', 'transfer-encoding']
 const waiting = new WeakMap<IncomingMessage, ServerResponse>()
 
 /** Hands requests with `Expect: 100-continue` to the app without telling the client to go on. */
@@ -38,6 +39,11 @@ export function isWaitingForContinue(request: FastifyRequest): boolean {
 
 export function installContinue(app: FastifyInstance): void {
   app.addHook('preParsing', async (request, _reply, payload) => {
+    if (request.is404) {
+      // the framework would read a body, and refuse its media type, before it says 404
+      for (const name of BODY_HEADERS) delete request.headers[name]
+      return payload
+    }
     if (request.routeOptions.config.lateContinue !== true) sendContinue(request)
     return payload
   })

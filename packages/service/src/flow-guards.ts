@@ -49,7 +49,8 @@ export function bodyRateGuard(request: FastifyRequest, rate: Partial<BodyRate> =
   const { bytesPerSecond, windowSeconds, graceSeconds } = { ...DEFAULT_BODY_RATE, ...rate }
   const controller = new AbortController()
   const { raw } = request
-  if (bytesPerSecond === 0 || raw.complete) return { signal: controller.signal, stop: () => {} }
+  if (bytesPerSecond === 0 || raw.complete !== false)
+    return { signal: controller.signal, stop: () => {} }
   const socket = raw.socket
   const samples: number[] = []
   let sum = 0

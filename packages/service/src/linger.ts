@@ -16,7 +16,7 @@ function closeGently(socket: Socket): void {
     if (socket.destroyed) return
     socket.end()
     socket.resume()
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
     socket.once('end', () => socket.destroy())
     socket.once('close', () => clearTimeout(timer))
   }
@@ -25,14 +25,15 @@ function closeGently(socket: Socket): void {
 /** Lets clients that are answered before their body is complete read the answer. */
 export function installLinger(app: FastifyInstance): void {
   app.addHook('onSend', async (request, _reply, payload) => {
-    if (!request.raw.complete) closeGently(request.raw.socket)
+    if (request.raw.complete === false) closeGently(request.raw.socket)
     return payload
   })
   app.addHook('onResponse', async (request) => {
     const { raw } = request
-    if (raw.complete) return
+    // `inject` knows no such thing
+    if (raw.complete !== false) return
     // the rest of the body is dropped by Node, but not for ever
-    const timer = setTimeout(() => raw.socket.destroy(), DRAIN_MS)
+    const timer = setTimeout(() => raw.socket.destroy(), DRAIN_MS).unref()
     raw.once('close', () => clearTimeout(timer))
   })
 }

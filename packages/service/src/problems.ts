@@ -30,7 +30,8 @@ function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyRepl
     .code(problemStatus(tankError.code))
     .headers({ 'cache-control': 'no-store', ...tankError.headers })
     .type('application/problem+json')
-    .send(JSON.stringify(problemBody(tankError, request.id)))
+    // as bytes: to text the framework would add a charset, which this type does not have
+    .send(Buffer.from(JSON.stringify(problemBody(tankError, request.id))))
 }
 
 const problemsPlugin: FastifyPluginAsync = async (app) => {

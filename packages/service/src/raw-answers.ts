@@ -57,11 +57,20 @@ export function answerParseError(app: FastifyInstance, error: ParseError, socket
     socket.destroy()
     return
   }
-  const answer = toAnswer(app, error)
+  answerRaw(app, toAnswer(app, error), socket, error.code)
+}
+
+/** Writes an answer without the framework, and closes the connection. */
+export function answerRaw(
+  app: FastifyInstance,
+  answer: TankError,
+  socket: Duplex,
+  reason: string | undefined
+): void {
   const status = problemStatus(answer.code)
   const body = imageApiErrorBody(answer)
   const requestId = newRequestId()
-  app.log.debug({ code: error.code, status, reqId: requestId }, 'malformed request')
+  app.log.debug({ reason, status, reqId: requestId }, 'malformed request')
   const head = [
     `HTTP/1.1 ${status} ${problemTitle(answer.code)}`,
     ...Object.entries(answer.headers ?? {}).map(([name, value]) => `${name}: ${value}`),

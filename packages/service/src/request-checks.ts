@@ -8,7 +8,6 @@ export interface HeaderLimits {
 }
 
 const FORBIDDEN_IN_URL = /[^\x21-\x7e]|#/
-const ENCODED = /%/
 
 function malformed(message: string): TankError {
   // the next bytes on such a connection may mean anything
@@ -30,7 +29,12 @@ export function checkHeaders(raw: IncomingMessage, limits: HeaderLimits): void {
       headers: { connection: 'close' }
     })
   }
-  if (hosts > 1) throw malformed('The request has more than one Host header.')
+  if (raw.httpVersion !== '1.1' && raw.httpVersion !== '1.0') {
+    throw malformed('The HTTP version is not supported.')
+  }
+  if (hosts > 1 || (hosts === 0 && raw.httpVersion === '1.1')) {
+    throw malformed('The request needs exactly one Host header.')
+  }
   const encoding = raw.headers['transfer-encoding']
   if (encoding === undefined) return
   if (encoding.toLowerCase() !== 'chunked' || raw.httpVersion !== '1.1') {
@@ -42,7 +46,7 @@ export function checkHeaders(raw: IncomingMessage, limits: HeaderLimits): void {
 }
 
 function checkEncoding(part: string, what: string): void {
-  if (!ENCODED.test(part)) return
+  if (!part.includes('%')) return
   let text: string
   try {
     text = decodeURIComponent(part)

@@ -1,5 +1,6 @@
 import { chmod, lstat, unlink } from 'node:fs/promises'
-import { createConnection } from 'node:net'
+import type { IncomingMessage, Server } from 'node:http'
+import { createConnection, type Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 
 export interface ListenOptions {
@@ -80,8 +81,26 @@ async function listen(app: FastifyInstance, options: ListenOptions): Promise<str
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-async function drain(app: FastifyInstance, drainMs: number, log: FastifyBaseLogger): Promise<void> {
+/** Connections that have not sent a request yet: Node does not count them as idle. */
+function trackSilent(server: Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.prependListener('request', (request: IncomingMessage) => {
+    silent.delete(request.socket)
+  })
+  return silent
+}
+
+async function drain(
+  app: FastifyInstance,
+  silent: ReadonlySet<Socket>,
+  { drainMs, log }: RunOptions
+): Promise<void> {
   const { server } = app
+  for (const socket of silent) socket.destroy()
   // answers that finish from now on leave idle connections, which nobody else would close
   const reaper = setInterval(() => server.closeIdleConnections(), 50)
   const deadline = setTimeout(() => {
@@ -98,12 +117,13 @@ async function drain(app: FastifyInstance, drainMs: number, log: FastifyBaseLogg
 
 /** Listens, and knows how to stop without cutting what is running. */
 export async function runServer(app: FastifyInstance, options: RunOptions): Promise<RunningServer> {
+  const silent = trackSilent(app.server)
   const url = await listen(app, options.listen)
   let stopping: Promise<void> | undefined
   return {
     url,
     stop: () => {
-      stopping ??= drain(app, options.drainMs, options.log)
+      stopping ??= drain(app, silent, options)
       return stopping
     }
   }

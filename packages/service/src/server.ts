@@ -1,4 +1,5 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
+import { TankError } from '@tank/model'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -13,7 +14,7 @@ import { rememberPaths } from './known-paths.ts'
 import { installLinger } from './linger.ts'
 import { AccessLog, LOGGER_OPTIONS } from './logging.ts'
 import { problemStatus } from './problem-codes.ts'
-import { answerParseError, imageApiErrorBody } from './raw-answers.ts'
+import { answerParseError, answerRaw, imageApiErrorBody } from './raw-answers.ts'
 import { checkHeaders, checkUrl, type HeaderLimits } from './request-checks.ts'
 import { installRequestIds, REQUEST_ID_HEADER } from './request-ids.ts'
 import { toTankError } from './to-tank-error.ts'
@@ -58,6 +59,8 @@ function answerFrameworkError(error: unknown, request: FastifyRequest, reply: Fa
     .send(imageApiErrorBody(tankError))
 }
 
+const noTunnels = () => new TankError('METHOD_UNKNOWN', 'The method is not known to this server.')
+
 function useStrictJson(app: FastifyInstance): void {
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser(
@@ -71,7 +74,8 @@ function useStrictJson(app: FastifyInstance): void {
 /** Bodies that are parsed have to arrive at the usual rate; upload routes guard their own. */
 function guardParsedBodies(app: FastifyInstance): void {
   app.addHook('preParsing', async (request, _reply, payload) => {
-    if (request.routeOptions.config.lateContinue !== true && !request.raw.complete) {
+    const isOurs = !request.is404 && request.routeOptions.config.lateContinue !== true
+    if (isOurs && request.raw.complete === false) {
       const { signal } = bodyRateGuard(request)
       signal.addEventListener('abort', () => request.raw.destroy(signal.reason))
     }
@@ -115,6 +119,7 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
           headersTimeout: options.headersTimeoutMs ?? 20_000,
           keepAliveTimeout: options.keepAliveTimeoutMs ?? 75_000,
           connectionsCheckingInterval: 2000,
+          requireHostHeader: false,
           noDelay: true
         },
         handler
@@ -122,6 +127,10 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
       // Node would drop the lines above its limit silently; `checkHeaders` counts instead
       server.maxHeadersCount = 0
       holdContinue(server)
+      server.on('connect', (_request, socket) => answerRaw(app, noTunnels(), socket, 'CONNECT'))
+      server.on('checkExpectation', (request, response) =>
+        server.emit('request', request, response)
+      )
       // the framework looks after the parse errors of its first server only
       if (servers++ > 0) {
         server.on('clientError', (error, socket) => answerParseError(app, error, socket))
