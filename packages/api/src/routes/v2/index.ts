@@ -2,6 +2,7 @@ import { notFoundError } from '@tank/service'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { leaveBodiesAlone, readBodiesWhole } from '../../http/bodies.ts'
+import { compressJson } from '../../http/compress.ts'
 import { v2ErrorHandler } from '../../http/v2-errors.ts'
 import { headerIdentity } from '../../identity/headers.ts'
 import { noIdentity } from '../../identity/none.ts'
@@ -35,6 +36,7 @@ export function v2Routes(context: ApiContext): FastifyPluginAsync {
     })
     await app.register(async (json) => {
       readBodiesWhole(json)
+      compressJson(json)
       imageRoutes(json, context)
       actionRoutes(json, context)
       tagRoutes(json, context)

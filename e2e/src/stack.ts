@@ -1,0 +1,185 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ApiConfig, apiConfigSchema, buildApi } from '@tank/api'
+import { createRegistryClient, type RegistryClient } from '@tank/client'
+import { buildRegistry, registryConfigSchema } from '@tank/registry'
+import { loadConfig, runServer } from '@tank/service'
+import fsStore from '@tank/store-fs'
+import pg from 'pg'
+import { type Answer, type RequestOptions, request } from './http.ts'
+
+/** Who a request comes from, as the headers of a trusted front say it. */
+export interface Who {
+  readonly project?: string
+  readonly user?: string
+  readonly roles?: string
+  readonly serviceRoles?: string
+}
+
+export const ADMIN: Who = { project: 'ops', user: 'root', roles: 'admin' }
+export const P1: Who = { project: 'P1', user: 'ann', roles: 'member,reader' }
+export const P2: Who = { project: 'P2', user: 'bob', roles: 'member' }
+export const P3: Who = { project: 'P3', user: 'cat', roles: 'member' }
+export const READER: Who = { project: 'P1', user: 'eve', roles: 'reader' }
+
+export function identityHeaders(who: Who): Record<string, string> {
+  return {
+    'x-identity-status': 'Confirmed',
+    ...(who.user === undefined ? {} : { 'x-user-id': who.user }),
+    ...(who.project === undefined ? {} : { 'x-project-id': who.project }),
+    'x-roles': who.roles ?? '',
+    ...(who.serviceRoles === undefined ? {} : { 'x-service-roles': who.serviceRoles })
+  }
+}
+
+export interface StackOptions {
+  readonly api?: Record<string, unknown>
+  readonly registry?: Record<string, unknown>
+}
+
+/** A registry, an API and two file stores inside this process, on real sockets. */
+export interface Stack {
+  readonly url: string
+  readonly root: string
+  readonly registry: RegistryClient
+  call(who: Who | null, method: string, path: string, options?: RequestOptions): Promise<Answer>
+  json(who: Who | null, method: string, path: string, body?: unknown): Promise<JsonAnswer>
+  patch(who: Who, id: string, operations: unknown, dialect?: string): Promise<JsonAnswer>
+  create(who: Who, fields?: object): Promise<Doc>
+  upload(who: Who, id: string, bytes: Buffer | string, headers?: object): Promise<Answer>
+  close(): Promise<void>
+}
+
+export type Doc = Record<string, unknown> & { readonly id: string; readonly status: string }
+
+export interface JsonAnswer {
+  readonly status: number
+  readonly headers: Answer['headers']
+  // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever was answered
+  readonly body: any
+}
+
+/** An empty database on the server of the test run; `drop` removes it. */
+export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
+  const server = process.env.TANK_TEST_DATABASE_URL
+  if (server === undefined) throw new Error('TANK_TEST_DATABASE_URL is not set: use npm test')
+  const name = `tank_${randomBytes(6).toString('hex')}`
+  const sql = async (text: string): Promise<void> => {
+    const client = new pg.Client({ connectionString: server })
+    await client.connect()
+    try {
+      await client.query(text)
+    } finally {
+      await client.end()
+    }
+  }
+  await sql(`CREATE DATABASE ${name}`)
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return { url: url.href, drop: () => sql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) }
+}
+
+function toJson(answer: Answer): JsonAnswer {
+  const text = answer.body.toString()
+  const isJson = String(answer.headers['content-type'] ?? '').includes('json')
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: isJson && text !== '' ? JSON.parse(text) : text
+  }
+}
+
+/** Starts a stack; identity comes from headers. */
+export async function openStack(options: StackOptions = {}): Promise<Stack> {
+  const database = await freshDatabase()
+  const root = await mkdtemp(join(tmpdir(), 'tank-e2e-'))
+  const secret = randomUUID()
+  const log = { level: 'silent' }
+  const registryApp = await buildRegistry(
+    loadConfig(registryConfigSchema, {
+      overrides: { databaseUrl: database.url, secret, ...options.registry }
+    }),
+    { logger: log }
+  )
+  const registryServer = await runServer(registryApp, {
+    listen: { path: join(root, 'r.sock') },
+    drainMs: 2000,
+    log: registryApp.log
+  })
+  const registry = createRegistryClient({ urls: [registryServer.url], secret })
+  const config: ApiConfig = loadConfig(apiConfigSchema, {
+    overrides: {
+      identity: { mode: 'headers' },
+      stores: {
+        main: { use: '@tank/store-fs', root: join(root, 'main') },
+        second: { use: '@tank/store-fs', root: join(root, 'second') }
+      },
+      defaultStore: 'main',
+      collectSeconds: 0.2,
+      ...options.api
+    }
+  })
+  const api = await buildApi(config, { registry, loadStore: async () => fsStore, logger: log })
+  const apiServer = await runServer(api, { listen: { port: 0 }, drainMs: 2000, log: api.log })
+  const { url } = apiServer
+
+  const call: Stack['call'] = (who, method, path, more = {}) =>
+    request(`${url}${path}`, {
+      ...more,
+      method,
+      headers: { ...(who === null ? {} : identityHeaders(who)), ...more.headers }
+    })
+  const json: Stack['json'] = async (who, method, path, body) =>
+    toJson(
+      await call(
+        who,
+        method,
+        path,
+        body === undefined
+          ? {}
+          : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+      )
+    )
+  return {
+    url,
+    root,
+    registry,
+    call,
+    json,
+    patch: async (who, id, operations, dialect = 'v2.1') =>
+      toJson(
+        await call(who, 'PATCH', `/v2/images/${id}`, {
+          headers: { 'content-type': `application/openstack-images-${dialect}-json-patch` },
+          body: JSON.stringify(operations)
+        })
+      ),
+    create: async (who, fields = {}) => {
+      const answer = await json(who, 'POST', '/v2/images', {
+        name: 'image',
+        disk_format: 'raw',
+        container_format: 'bare',
+        ...fields
+      })
+      if (answer.status !== 201) throw new Error(`create: ${JSON.stringify(answer)}`)
+      return answer.body as Doc
+    },
+    upload: (who, id, bytes, headers = {}) =>
+      call(who, 'PUT', `/v2/images/${id}/file`, {
+        headers: {
+          'content-type': 'application/octet-stream',
+          'content-length': Buffer.byteLength(bytes),
+          ...headers
+        },
+        body: Buffer.from(bytes)
+      }),
+    close: async () => {
+      await apiServer.stop()
+      await registry.close()
+      await registryServer.stop()
+      await database.drop()
+      await rm(root, { recursive: true, force: true })
+    }
+  }
+}
