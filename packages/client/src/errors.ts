@@ -159,20 +159,25 @@ function withoutStatusLine(text: string): string {
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
-  '&lt;': '<',
-  '&gt;': '>',
-  '&quot;': '"',
-  '&#39;': "'",
-  '&#x27;': "'",
-  '&nbsp;': ' ',
-  '&amp;': '&'
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  nbsp: ' ',
+  amp: '&'
+}
+
+function decodeEntity(entity: string, name: string): string {
+  const digits = /^#(?:x([0-9a-f]{1,6})|([0-9]{1,7}))$/i.exec(name)
+  if (digits === null) return ENTITIES[name.toLowerCase()] ?? entity
+  const point = digits[1] === undefined ? Number(digits[2]) : Number.parseInt(digits[1], 16)
+  return point <= 0x10ffff ? String.fromCodePoint(point) : entity
 }
 
 /** One line of text for people: no tags, no control characters, not endless. */
 function tidy(text: string): string {
   const plain = text
     .replace(/<\/?[a-z][^<>]*>/gi, ' ')
-    .replace(/&[a-z#0-9]{2,6};/gi, (entity) => ENTITIES[entity.toLowerCase()] ?? entity)
+    .replace(/&([a-z0-9#]{2,8});/gi, decodeEntity)
     .replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
     .trim()
   return plain.length > 1_000 ? `${plain.slice(0, 1_000)}…` : plain
