@@ -77,7 +77,7 @@ export class AccessLog extends LogController {
   ): void {
     const line = {
       method: request.method,
-      url: redactUrls(request.url),
+      url: redactUrls(request.originalUrl),
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
       from: request.ip

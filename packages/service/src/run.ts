@@ -22,6 +22,8 @@ export interface RunningServer {
   readonly url: string
   /** Stops accepting, lets running requests finish, then cuts what is left. */
   stop(): Promise<void>
+  /** Cuts what is still running, during or instead of a patient `stop`. */
+  cut(): Promise<void>
 }
 
 /** Longer paths of Unix sockets are cut by the system without a word. */
@@ -120,11 +122,17 @@ export async function runServer(app: FastifyInstance, options: RunOptions): Prom
   const silent = trackSilent(app.server)
   const url = await listen(app, options.listen)
   let stopping: Promise<void> | undefined
+  const stop = () => {
+    stopping ??= drain(app, silent, options)
+    return stopping
+  }
   return {
     url,
-    stop: () => {
-      stopping ??= drain(app, silent, options)
-      return stopping
+    stop,
+    cut: async () => {
+      const stopped = stop()
+      app.server.closeAllConnections()
+      await stopped
     }
   }
 }

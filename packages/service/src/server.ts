@@ -33,6 +33,8 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly string[]
   /** Maps the target of a request onto the routes, before anything else looks at it. */
   readonly rewriteUrl?: (request: IncomingMessage) => string
+  /** Changes the URL before it is routed; the log and the checks keep the original. */
+  readonly rewriteUrl?: (request: IncomingMessage) => string
   /** Milliseconds for a client to send its headers: 20 000. */
   readonly headersTimeoutMs?: number
   /** Milliseconds that an idle connection is kept: 75 000. */
@@ -109,6 +111,7 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
     ...(options.rewriteUrl === undefined
       ? {}
       : { rewriteUrl: (request: IncomingMessage) => options.rewriteUrl?.(request) ?? '/' }),
+    ...(options.rewriteUrl === undefined ? {} : { rewriteUrl: options.rewriteUrl }),
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: (error, socket) => answerParseError(app, error, socket),
     serverFactory: (handler): Server => {
@@ -141,8 +144,8 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
   rememberPaths(app)
   installRequestIds(app)
   app.addHook('onRequest', async (request) => {
-    checkHeaders(request.raw, options.headerLimits?.(request.url) ?? defaultLimits)
-    checkUrl(request.raw.url ?? '', maxQueryLength)
+    checkHeaders(request.raw, options.headerLimits?.(request.originalUrl) ?? defaultLimits)
+    checkUrl(request.originalUrl, maxQueryLength)
   })
   installContinue(app)
   installLinger(app)

@@ -179,7 +179,7 @@ registry: { databaseUrl: "postgres://u:\${PASS}@h" }
   )
   const config = loadConfig(schema, { file: path, env: { PORT: '5', A: 'a', KEY: '7', PASS: 'p' } })
   t.match(config, {
-    api: { port: 5, host: 'h-a-${A}', stores: { main: { key: '7' } } },
+    api: { port: 5, host: ['h-a-$', '{A}'].join(''), stores: { main: { key: '7' } } },
     registry: { databaseUrl: 'postgres://u:p@h' }
   })
   t.match(

@@ -195,6 +195,15 @@ t.test('runServer cuts what is left at the end of the drain time', async (t) => 
   await sleep(50)
   await stop()
   t.equal(await failed, 'cut')
+  const other = createServer()
+  other.get('/never', async () => await new Promise(() => {}))
+  const running = await runServer(other, { listen: { port: 0 }, drainMs: 60_000, log: silent })
+  const cut = fetch(`${running.url}/never`).catch(() => 'cut')
+  await sleep(50)
+  const patient = running.stop()
+  await running.cut()
+  await patient
+  t.equal(await cut, 'cut', 'a second signal need not wait')
 })
 
 t.test(
