@@ -31,9 +31,7 @@ export interface ServerOptions {
   readonly maxQueryLength?: number
   /** Addresses and CIDR ranges whose `X-Forwarded-*` headers are believed; none by default. */
   readonly trustedProxies?: readonly string[]
-  /** Maps the target of a request onto the routes, before anything else looks at it. */
-  readonly rewriteUrl?: (request: IncomingMessage) => string
-  /** Changes the URL before it is routed; the log and the checks keep the original. */
+  /** Maps the target of a request onto the routes; the log and the checks keep the original. */
   readonly rewriteUrl?: (request: IncomingMessage) => string
   /** Milliseconds for a client to send its headers: 20 000. */
   readonly headersTimeoutMs?: number
@@ -111,7 +109,6 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
     ...(options.rewriteUrl === undefined
       ? {}
       : { rewriteUrl: (request: IncomingMessage) => options.rewriteUrl?.(request) ?? '/' }),
-    ...(options.rewriteUrl === undefined ? {} : { rewriteUrl: options.rewriteUrl }),
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: (error, socket) => answerParseError(app, error, socket),
     serverFactory: (handler): Server => {
