@@ -1,4 +1,8 @@
+import { constants } from 'node:os'
 import { isStoreError, StoreError, type StoreErrorCode } from '@tank/store'
+
+// Node has no name for some errors, EDQUOT among them, and gives only their number.
+const names = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]))
 
 const meanings: Readonly<Record<string, readonly [StoreErrorCode, string]>> = {
   ENOSPC: ['FULL', 'the file system is full'],
@@ -37,8 +41,9 @@ function whereabouts(error: unknown): string {
 }
 
 export function errorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
+  if (!(error instanceof Error)) return undefined
+  const { code, errno } = error as NodeJS.ErrnoException
+  return code?.startsWith('Unknown') ? names.get(-(errno ?? 0)) : code
 }
 
 export function notFound(cause?: unknown): StoreError {

@@ -1,18 +1,13 @@
-import { mkdir, readdir, rename } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { storeConformance } from '@tank/store/conformance'
 import t from 'tap'
 import { type FsStoreOptions, openFsStore } from '../src/index.ts'
-
-async function files(root: string): Promise<string[]> {
-  const entries = await readdir(root, { withFileTypes: true, recursive: true }).catch(() => [])
-  return entries.filter((entry) => !entry.isDirectory()).map((entry) => entry.name)
-}
+import { files } from './surroundings.ts'
 
 const variants: Record<string, Omit<FsStoreOptions, 'root'>> = {
   'as it comes': {},
-  'small blocks, many flushes': { blockSize: 65_536, flushBytes: 131_072 },
-  'without fsync': { fsync: false, fileMode: '0600' }
+  'small blocks, many flushes': { blockSize: 65_536, flushBytes: 131_072, fileMode: '0600' }
 }
 
 for (const [name, options] of Object.entries(variants)) {
@@ -28,11 +23,14 @@ for (const [name, options] of Object.entries(variants)) {
         refuse: async () => {
           await rename(mount, `${mount}.away`)
           return () => rename(`${mount}.away`, mount)
-        }
+        },
+        hang: 'a call of the file system cannot be ended',
+        full: 'shown on a small file system in store.test.ts',
+        cut: 'a file is cut while it is read in store.test.ts'
       },
       killedWriter: {
         module: new URL('./writer.js', import.meta.url),
-        env: { TANK_TEST_ROOT: root }
+        env: { TANK_TEST_STORE: JSON.stringify({ root, ...options }) }
       }
     })
   })

@@ -3,5 +3,5 @@ import type { Store } from '@tank/store'
 import { openFsStore } from '../src/index.ts'
 
 export function open(): Promise<Store> {
-  return openFsStore({ root: process.env.TANK_TEST_ROOT ?? '' })
+  return openFsStore(JSON.parse(process.env.TANK_TEST_STORE ?? ''))
 }

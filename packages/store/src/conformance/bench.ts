@@ -3,7 +3,7 @@ import { isStoreError, type StoreErrorCode } from '../errors.ts'
 import { guard } from '../guard.ts'
 import { newKey } from '../key.ts'
 import { isWritable, type Store, type StoreFeatures, type WritableStore } from '../store.ts'
-import type { ConformanceOptions, Fault } from './options.ts'
+import type { ConformanceOptions, Faults } from './options.ts'
 import { collect, source } from './streams.ts'
 
 /** What the kit found out about a store before its first case. */
@@ -67,8 +67,10 @@ export class Bench {
     return key
   }
 
-  async during(fault: Fault | undefined, run: () => Promise<void>): Promise<void> {
-    assert(fault !== undefined)
+  /** Runs while the backend behaves badly. */
+  async during(name: keyof Faults, run: () => Promise<void>): Promise<void> {
+    const fault = this.options.faults?.[name]
+    assert(typeof fault === 'function')
     const restore = await fault()
     try {
       await run()

@@ -3,15 +3,16 @@ import type { Store } from '../store.ts'
 /** Makes the backend behave badly until the returned function is called. */
 export type Fault = () => Promise<() => Promise<void> | void>
 
+/** The ways in which a backend can fail; a text says why one of them cannot be made here. */
 export interface Faults {
   /** The backend is away, or refuses us: calls reject with UNAVAILABLE or DENIED. */
-  readonly refuse?: Fault
+  readonly refuse?: Fault | string
   /** The backend takes calls and never answers. */
-  readonly hang?: Fault
+  readonly hang?: Fault | string
   /** The backend has no room: `put` rejects with FULL. */
-  readonly full?: Fault
+  readonly full?: Fault | string
   /** The backend stops in the middle of sending an image. */
-  readonly cut?: Fault
+  readonly cut?: Fault | string
 }
 
 export interface KilledWriter {

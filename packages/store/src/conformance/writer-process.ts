@@ -7,6 +7,8 @@ const CHUNK = 65_536
 
 const [module = '', key = '', bytes = '0'] = process.argv.slice(2)
 const { open } = await import(module)
+// While the body stalls, only the channel keeps this process; it ends with its parent.
+process.channel?.ref()
 const store = guard('writer', await open())
 if (!isWritable(store)) throw new Error('the store of the writer cannot be written to')
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { type Case, rejectsWith, rejectsWithReason, type Traits } from '../bench.ts'
+import { type Case, rejectsWith, rejectsWithReason } from '../bench.ts'
 import { collect, MiB, pattern, source } from '../streams.ts'
-import { readOnly } from './skip.ts'
+import { noFault, readOnly } from './skip.ts'
 
 const reason = new Error('nobody wants it any more')
 const bytes = pattern(4 * MiB)
@@ -10,12 +10,6 @@ function soon(): AbortSignal {
   const control = new AbortController()
   setTimeout(() => control.abort(reason), 100)
   return control.signal
-}
-
-function noHang({ options }: Traits): string | undefined {
-  return options.faults?.hang
-    ? undefined
-    : 'no way to make the backend hang was given (faults.hang)'
 }
 
 export const abortCases: readonly Case[] = [
@@ -83,12 +77,12 @@ export const abortCases: readonly Case[] = [
   },
   {
     name: 'an abort ends calls that a hanging backend does not answer',
-    skip: noHang,
+    skip: (traits) => noFault(traits, 'hang'),
     async run(bench) {
       const store = await bench.open()
       const key = await bench.image(store, bytes)
       const other = bench.key()
-      await bench.during(bench.options.faults?.hang, async () => {
+      await bench.during('hang', async () => {
         await rejectsWithReason(reason, store.stat(key, { signal: soon() }))
         await rejectsWithReason(reason, store.get(key, { signal: soon() }))
         if (store.check) await rejectsWithReason(reason, store.check({ signal: soon() }))

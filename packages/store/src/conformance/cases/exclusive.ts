@@ -5,7 +5,7 @@ import { collect, MiB, pattern, source } from '../streams.ts'
 import { readOnly } from './skip.ts'
 
 function shared(traits: Traits): string | undefined {
-  const reason = 'the backend cannot refuse a second put of a key'
+  const reason = 'n/a: the backend cannot refuse a second put of a key'
   return readOnly(traits) ?? (traits.features.exclusive ? undefined : reason)
 }
 

@@ -8,7 +8,9 @@ export const leftoverCases: readonly Case[] = [
   {
     name: 'a missing key gives NOT_FOUND at once, not in the stream',
     skip: ({ writable, options }) =>
-      writable || options.missing ? undefined : 'no key without an image was given (missing)',
+      writable || options.missing
+        ? undefined
+        : 'the kit was not given a key without an image (missing)',
     async run(bench) {
       const store = await bench.open()
       const key = bench.missing()
@@ -51,7 +53,9 @@ export const leftoverCases: readonly Case[] = [
     name: 'S-40 a killed writer shows nothing, and delete takes away what it left',
     skip: (traits) =>
       readOnly(traits) ??
-      (traits.options.killedWriter ? undefined : 'no writer to kill was given (killedWriter)'),
+      (traits.options.killedWriter
+        ? undefined
+        : 'the kit was not given a writer to kill (killedWriter)'),
     async run(bench) {
       const writer = bench.options.killedWriter
       assert(writer !== undefined)

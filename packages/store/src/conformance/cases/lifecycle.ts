@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../store.ts'
-import { type Case, rejectsWith, type Traits } from '../bench.ts'
+import { type Case, rejectsWith } from '../bench.ts'
 import { collect, firstBytes, MiB, pattern, source } from '../streams.ts'
-
-function no(fault: 'refuse' | 'cut', what: string) {
-  return ({ options }: Traits) =>
-    options.faults?.[fault]
-      ? undefined
-      : `no way to make the backend ${what} was given (faults.${fault})`
-}
+import { noFault } from './skip.ts'
 
 export const lifecycleCases: readonly Case[] = [
   {
@@ -77,12 +71,12 @@ export const lifecycleCases: readonly Case[] = [
   },
   {
     name: 'a backend that refuses gives a StoreError on every call',
-    skip: no('refuse', 'refuse'),
+    skip: (traits) => noFault(traits, 'refuse'),
     async run(bench) {
       const store = await bench.open()
       const key = await bench.image(store, pattern(10))
       const codes = ['UNAVAILABLE', 'DENIED'] as const
-      await bench.during(bench.options.faults?.refuse, async () => {
+      await bench.during('refuse', async () => {
         await rejectsWith(codes, () => store.stat(key))
         await rejectsWith(codes, () => store.get(key))
         const other = bench.key()
@@ -96,11 +90,11 @@ export const lifecycleCases: readonly Case[] = [
   },
   {
     name: 'a body that the backend cuts off ends with an error',
-    skip: no('cut', 'cut off a body'),
+    skip: (traits) => noFault(traits, 'cut'),
     async run(bench) {
       const store = await bench.open()
       const key = await bench.image(store, pattern(8 * MiB))
-      await bench.during(bench.options.faults?.cut, async () => {
+      await bench.during('cut', async () => {
         await assert.rejects(async () => collect((await store.get(key)).body))
       })
     }

@@ -6,7 +6,7 @@ import { pattern } from '../streams.ts'
 export const readOnlyCases: readonly Case[] = [
   {
     name: 'a read-only store has neither put nor delete',
-    skip: ({ writable }) => (writable ? 'the store can be written to' : undefined),
+    skip: ({ writable }) => (writable ? 'n/a: the store can be written to' : undefined),
     async run(bench) {
       const store = await bench.open()
       assert.equal(store.put, undefined)
@@ -16,7 +16,7 @@ export const readOnlyCases: readonly Case[] = [
   },
   {
     name: 'a store of outside locations accepts the URLs that it can read',
-    skip: ({ writable }) => (writable ? 'the store makes its own keys' : undefined),
+    skip: ({ writable }) => (writable ? 'n/a: the store makes its own keys' : undefined),
     async run(bench) {
       const store = await bench.open()
       const key = await bench.image(store, pattern(10))

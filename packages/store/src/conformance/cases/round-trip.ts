@@ -25,7 +25,7 @@ export const roundTripCases: readonly Case[] = [
     name: 'a body of undeclared size, in odd chunks, is stored whole',
     skip: (traits) =>
       readOnly(traits) ??
-      (traits.features.unknownSize ? undefined : 'the store must know the size beforehand'),
+      (traits.features.unknownSize ? undefined : 'n/a: the store must know the size beforehand'),
     async run(bench) {
       const store = await bench.openWritable()
       for (const [size, chunk] of [

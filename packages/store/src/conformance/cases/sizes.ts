@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { isStoreError } from '../../errors.ts'
 import { type Case, rejectsWith } from '../bench.ts'
 import { MiB, pattern, source } from '../streams.ts'
-import { readOnly } from './skip.ts'
+import { noFault, readOnly } from './skip.ts'
 
 const bytes = pattern(3 * MiB + 9)
 
@@ -61,7 +61,7 @@ export const sizeCases: readonly Case[] = [
     name: 'an image over the largest size gives TOO_LARGE',
     skip: (traits) =>
       readOnly(traits) ??
-      (traits.features.maxSize === undefined ? 'the store names no largest size' : undefined),
+      (traits.features.maxSize === undefined ? 'n/a: the store names no largest size' : undefined),
     async run(bench) {
       const store = await bench.openWritable()
       const key = bench.key()
@@ -73,16 +73,12 @@ export const sizeCases: readonly Case[] = [
   },
   {
     name: 'a backend without room gives FULL and leaves nothing',
-    skip: (traits) =>
-      readOnly(traits) ??
-      (traits.options.faults?.full
-        ? undefined
-        : 'no way to fill the backend was given (faults.full)'),
+    skip: (traits) => readOnly(traits) ?? noFault(traits, 'full'),
     async run(bench) {
       const store = await bench.openWritable()
       const key = bench.key()
       await bench.leavesNothing(store, key, () =>
-        bench.during(bench.options.faults?.full, () =>
+        bench.during('full', () =>
           rejectsWith('FULL', () => store.put(key, source(bytes), { size: bytes.length }))
         )
       )
