@@ -1,0 +1,108 @@
+import { createServer, health, problems, requestIds } from '@tank/service'
+import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify'
+import { type RegistryConfig, toSettings } from './config.ts'
+import { openDatabase } from './db/database.ts'
+import { migrate } from './db/migrate.ts'
+import { installAuth } from './http/auth.ts'
+import { installBodies } from './http/body.ts'
+import { installCaller } from './http/caller.ts'
+import { installOpenApi } from './http/openapi.ts'
+import { installValidation } from './http/validation.ts'
+import { activateImageRoute } from './routes/activate-image.ts'
+import { beginOperationRoute } from './routes/begin-operation.ts'
+import { changesRoute } from './routes/changes.ts'
+import { createImageRoute } from './routes/create-image.ts'
+import { deleteImageRoute } from './routes/delete-image.ts'
+import { garbageRoutes } from './routes/garbage.ts'
+import { listImagesRoute } from './routes/list-images.ts'
+import { memberRoutes } from './routes/members.ts'
+import { operationRoutes } from './routes/operations.ts'
+import type { RouteOptions, RoutePlugin } from './routes/route.ts'
+import { runOperationRoutes } from './routes/run-operation.ts'
+import { showImageRoute } from './routes/show-image.ts'
+import { updateImageRoute } from './routes/update-image.ts'
+import { usageRoute } from './routes/usage.ts'
+import { createSweeper } from './sweeper.ts'
+
+export interface RegistryParts {
+  readonly logger?: FastifyServerOptions['logger'] | FastifyBaseLogger
+}
+
+/** 128 properties of the longest values, every character escaped, are less than this. */
+const BODY_LIMIT = 64 * 1024 * 1024
+/** The API's own limit on a query, with room for what it adds. */
+const MAX_QUERY_LENGTH = 8192
+
+const ROUTES: readonly RoutePlugin[] = [
+  createImageRoute,
+  listImagesRoute,
+  showImageRoute,
+  updateImageRoute,
+  deleteImageRoute,
+  activateImageRoute,
+  memberRoutes,
+  beginOperationRoute,
+  runOperationRoutes,
+  operationRoutes,
+  garbageRoutes,
+  usageRoute,
+  changesRoute
+]
+
+async function installRoutes(
+  app: FastifyInstance,
+  options: RouteOptions,
+  secret: string
+): Promise<void> {
+  await app.register(
+    async (v1) => {
+      installAuth(v1, secret)
+      installCaller(v1)
+      installBodies(v1)
+      installValidation(v1)
+      for (const route of ROUTES) await v1.register(route, options)
+    },
+    { prefix: '/v1' }
+  )
+}
+
+/**
+ * Makes a registry over a PostgreSQL database: a Fastify app with the Registry API and the sweeper
+ * of expired leases. It listens nowhere; `close` ends the sweeper and the connections.
+ */
+export async function buildRegistry(
+  config: RegistryConfig,
+  parts: RegistryParts = {}
+): Promise<FastifyInstance> {
+  const settings = toSettings(config)
+  if (settings.migrate) await migrate(settings.databaseUrl)
+  const app = createServer({
+    logger: parts.logger ?? false,
+    bodyLimit: BODY_LIMIT,
+    maxQueryLength: MAX_QUERY_LENGTH
+  })
+  const { log } = app
+  const database = openDatabase({
+    url: settings.databaseUrl,
+    poolSize: settings.poolSize,
+    statementTimeoutMs: settings.statementTimeoutMs,
+    log
+  })
+  const { leaseMs, sweepMs } = settings
+  const sweeper = createSweeper({ database, leaseMs, sweepMs, log })
+  app.addHook('onReady', async () => sweeper.start())
+  app.addHook('onClose', async () => {
+    await sweeper.close()
+    await database.close()
+  })
+  await app.register(requestIds)
+  await app.register(problems)
+  await app.register(health, {
+    ready: async () => {
+      await database.query('SELECT 1', [])
+    }
+  })
+  await installOpenApi(app)
+  await installRoutes(app, { database, settings, log }, settings.secret)
+  return app
+}

@@ -1,0 +1,56 @@
+import { isStorableText, type RegistryCaller, TankError, textLength } from '@tank/model'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** On whose behalf the registry is called. */
+    registryCaller: RegistryCaller
+  }
+}
+
+const MAX_LENGTH = 255
+
+function identity(request: FastifyRequest, header: string): string | null {
+  const given = request.headers[header]
+  if (given === undefined || given === '') return null
+  let text: string
+  try {
+    text = decodeURIComponent(String(given))
+  } catch (cause) {
+    throw new TankError('INVALID_REQUEST', `The header ${header} is not percent-encoded UTF-8.`, {
+      cause
+    })
+  }
+  if (!isStorableText(text) || textLength(text) > MAX_LENGTH) {
+    throw new TankError('INVALID_REQUEST', `The header ${header} is not valid.`)
+  }
+  return text
+}
+
+function readCaller(request: FastifyRequest): RegistryCaller {
+  const scope = request.headers['tank-scope'] ?? 'project'
+  if (scope !== 'all' && scope !== 'project') {
+    throw new TankError('INVALID_REQUEST', "The header tank-scope is neither 'all' nor 'project'.")
+  }
+  return {
+    project: identity(request, 'tank-project'),
+    user: identity(request, 'tank-user'),
+    scope,
+    requestId: request.id
+  }
+}
+
+/** Reads the caller of every request of this scope from its headers. */
+export function installCaller(app: FastifyInstance): void {
+  app.decorateRequest('registryCaller')
+  app.addHook('onRequest', async (request) => {
+    request.registryCaller = readCaller(request)
+  })
+}
+
+/** Refuses callers that are no administrators of Tank. */
+export function requireAdmin(request: FastifyRequest): void {
+  if (request.registryCaller.scope !== 'all') {
+    throw new TankError('FORBIDDEN', 'Only administrators may do this.')
+  }
+}

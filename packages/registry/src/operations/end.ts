@@ -1,0 +1,88 @@
+import type { ImageStatus } from '@tank/model'
+import { type Actor, type ChangeType, noteChange } from '../changes.ts'
+import { run } from '../db/database.ts'
+import type { Executor } from '../db/tables.ts'
+import { releaseBlob } from '../garbage.ts'
+import type { LockedImage } from '../images/lock.ts'
+import { charge } from '../usage.ts'
+
+/** A running operation, locked. */
+export interface RunningOperation {
+  readonly id: string
+  readonly image_id: string
+  readonly kind: string
+  readonly state: string
+  readonly attempt: string
+  readonly to_status: ImageStatus | null
+  readonly fallback: ImageStatus
+  readonly blob_id: string | null
+  readonly placement_id: string | null
+  readonly reserved: number
+  readonly project: string | null
+}
+
+export const OPERATION_COLUMNS = `id, image_id, kind, state, attempt, to_status, fallback, blob_id,
+  placement_id, reserved, project`
+
+export interface Failure {
+  readonly reason: string
+  readonly change: ChangeType | null
+  readonly actor: Actor | null
+  /** The writer may still be writing: its bytes count until a store has deleted them. */
+  readonly keepBytes: boolean
+}
+
+const FAIL = `UPDATE operations SET state = 'failure', error = $2, lease_until = NULL, reserved = 0,
+    updated_at = now()
+  WHERE id = $1`
+
+const DISCARD = `UPDATE placements SET state = 'garbage', bytes = $2, garbage_at = now(),
+    next_at = now()
+  WHERE id = $1 AND state = 'writing' AND role <> 'external'`
+
+/** Bytes at an outside location are not ours to delete. */
+const FORGET = `DELETE FROM placements WHERE id = $1 AND state = 'writing' AND role = 'external'`
+
+const FALL_BACK = `UPDATE images SET status = $2, version = version + 1, updated_at = now()
+  WHERE id = $1`
+
+const FALL_BACK_EMPTY = `UPDATE images SET status = $2, size = NULL, virtual_size = NULL,
+    checksum = NULL, os_hash_algo = NULL, os_hash_value = NULL, stores = NULL, blob_id = NULL,
+    version = version + 1, updated_at = now()
+  WHERE id = $1`
+
+async function fallBack(
+  trx: Executor,
+  image: LockedImage,
+  operation: RunningOperation
+): Promise<void> {
+  const empty = operation.fallback === 'queued' || operation.fallback === 'killed'
+  await run(trx, empty ? FALL_BACK_EMPTY : FALL_BACK, [image.id, operation.fallback])
+  if (empty && image.blob_id !== null) await releaseBlob(trx, image.blob_id)
+}
+
+/** Ends an operation without success; the image and the operation are locked by the caller. */
+export async function failOperation(
+  trx: Executor,
+  image: LockedImage,
+  operation: RunningOperation,
+  failure: Failure
+): Promise<void> {
+  await run(trx, FAIL, [operation.id, failure.reason])
+  const kept = failure.keepBytes && operation.project !== null ? operation.reserved : 0
+  await run(trx, DISCARD, [operation.placement_id, kept])
+  await run(trx, FORGET, [operation.placement_id])
+  if (!image.deleted && operation.to_status !== null) await fallBack(trx, image, operation)
+  await charge(trx, operation.project, {
+    uploads: -1,
+    reserved: -operation.reserved,
+    stored: kept
+  })
+  if (failure.change === null) return
+  await noteChange(trx, operation.image_id, failure.change, failure.actor, {
+    operation: operation.id,
+    kind: operation.kind,
+    reason: failure.reason,
+    ...(operation.to_status === null ? {} : { status: operation.fallback })
+  })
+}

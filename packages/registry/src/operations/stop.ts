@@ -1,0 +1,58 @@
+import type { AbandonOperation, RegistryCaller } from '@tank/model'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Database } from '../db/database.ts'
+import { failOperation } from './end.ts'
+import { lockOperation } from './find.ts'
+
+/**
+ * Ends an operation whose worker gave up. The worker has stopped writing and its store has removed
+ * what was written, so the bytes leave the usage at once. What is gone already is left alone.
+ */
+export function abandonOperation(
+  database: Database,
+  caller: RegistryCaller,
+  id: string,
+  { attempt, reason }: AbandonOperation
+): Promise<void> {
+  return database.transaction(async (trx) => {
+    const locked = await lockOperation(trx, id)
+    if (locked === null || locked.operation.attempt !== attempt) return
+    if (locked.operation.state !== 'running') return
+    await failOperation(trx, locked.image, locked.operation, {
+      reason,
+      change: 'operation.abandon',
+      actor: caller,
+      keepBytes: false
+    })
+  })
+}
+
+const OF_WORKER = `SELECT id FROM operations WHERE state = 'running' AND starts_with(worker, $1)`
+
+/** Ends every running operation of workers that are known to be dead; returns how many. */
+export async function releaseOperations(
+  database: Database,
+  caller: RegistryCaller,
+  workerPrefix: string,
+  log: FastifyBaseLogger
+): Promise<number> {
+  const rows = await database.query(OF_WORKER, [workerPrefix])
+  let released = 0
+  for (const [id] of rows) {
+    const imageId = await database.transaction(async (trx) => {
+      const locked = await lockOperation(trx, String(id))
+      if (locked === null || locked.operation.state !== 'running') return undefined
+      await failOperation(trx, locked.image, locked.operation, {
+        reason: 'worker is gone',
+        change: 'operation.release',
+        actor: caller,
+        keepBytes: true
+      })
+      return locked.image.id
+    })
+    if (imageId === undefined) continue
+    released++
+    log.warn({ imageId, operationId: id, reason: 'worker is gone' }, 'operation released')
+  }
+  return released
+}

@@ -1,0 +1,41 @@
+import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyBaseLogger, FastifyReply } from 'fastify'
+import { Type } from 'typebox'
+import type { Settings } from '../config.ts'
+import type { Database } from '../db/database.ts'
+import type { RenderedImage } from '../images/show.ts'
+
+/** What every route works with. */
+export interface RouteOptions {
+  readonly database: Database
+  readonly settings: Settings
+  readonly log: FastifyBaseLogger
+}
+
+export type RoutePlugin = FastifyPluginAsyncTypebox<RouteOptions>
+export type { TypeBoxTypeProvider }
+
+export const ImageParams = Type.Object({ id: Type.String() })
+export const OperationParams = Type.Object({ id: Type.String() })
+export const MemberParams = Type.Object({ id: Type.String(), member: Type.String() })
+
+export const NoContent = Type.Null({ description: 'Done; no body' })
+
+/** `"7"` of `If-Match` and `ETag`. */
+const VERSION_TAG = /^"(\d{1,15})"$/
+
+/** The version in an `If-Match` header; undefined when the header is no version. */
+export function parseVersion(ifMatch: string | undefined): number | undefined {
+  const [, digits] = VERSION_TAG.exec(ifMatch ?? '') ?? []
+  return digits === undefined ? undefined : Number(digits)
+}
+
+/** Sends JSON text as it came from the database. */
+export function sendJson(reply: FastifyReply, body: string): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(body)
+}
+
+export function sendImage(reply: FastifyReply, image: RenderedImage): FastifyReply {
+  reply.header('etag', `"${image.version}"`)
+  return sendJson(reply, image.body)
+}
