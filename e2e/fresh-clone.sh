@@ -6,8 +6,8 @@
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 [ "$(id -u)" = 0 ] || { echo 'fresh-clone: needs root' >&2; exit 1; }
-work=$(mktemp -d /root/tank-fresh.XXXXXX)         # 0700
-public=$(mktemp -d /tmp/tank-fresh.XXXXXX)
+work=$(mktemp -d --tmpdir=/root)   # 0700
+public=$(mktemp -d)
 chmod 755 "$public"
 leader=
 

@@ -15,7 +15,7 @@ need_pkgs() {
   [ "$(id -u)" = 0 ] || die "as root: apt-get install --no-install-recommends ${missing[*]}"
   say "$NAME: installing ${missing[*]}"
   local guard= rc=0 log
-  log=$(mktemp "/tmp/tank-apt-$NAME.XXXXXX")
+  log=$(mktemp)
   if [ ! -e /usr/sbin/policy-rc.d ]; then
     guard=/usr/sbin/policy-rc.d
     printf '#!/bin/sh\nexit 101\n' >"$guard"
