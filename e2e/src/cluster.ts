@@ -11,11 +11,11 @@ export const leases = { leaseSeconds: 3, heartbeatSeconds: 1, sweepSeconds: 0.5 
 export const patience = leases.leaseSeconds * 1000 * 3 + 15_000
 
 /** A PostgreSQL server beside Tank, where the tests make their own databases. */
-export const databaseServer =
+const databaseServer =
   process.env.TANK_TEST_POSTGRES_URL || process.env.TANK_TEST_DATABASE_URL || ''
 
 /** A new database, dropped after the test. */
-export async function freshDatabase(t: Test): Promise<string> {
+async function freshDatabase(t: Test): Promise<string> {
   const name = `tank_e2e_${randomBytes(6).toString('hex')}`
   const run = async (sql: string) => {
     const client = new pg.Client({ connectionString: databaseServer })

@@ -18,7 +18,7 @@ export function filesIn(folder: string): { path: string; size: number }[] {
   return found
 }
 
-export function bytesIn(folder: string): number {
+function bytesIn(folder: string): number {
   return filesIn(folder).reduce((sum, file) => sum + file.size, 0)
 }
 
