@@ -1,0 +1,60 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { cpus, release, totalmem } from 'node:os'
+
+export interface PartResult {
+  readonly part: 'load' | 'pages' | 'memory'
+  readonly table: string
+  readonly notes: readonly string[]
+}
+
+const TITLES: Readonly<Record<PartResult['part'], string>> = {
+  load: 'Load',
+  pages: 'Pages of the catalogue',
+  memory: 'Memory'
+}
+const ORDER = ['load', 'pages', 'memory'] as const
+
+/** Renews one part of the results and leaves the others as they are. */
+export async function writeResults(file: string, result: PartResult): Promise<void> {
+  const old = await readFile(file, 'utf8').catch(() => '')
+  const parts = ORDER.map((part) =>
+    part === result.part ? renderPart(result) : (partOf(old, part) ?? '')
+  )
+  const head = '# Results\n\nWritten by the benchmark; how it is run is in the README.'
+  await writeFile(file, `${[head, ...parts.filter((part) => part !== '')].join('\n\n')}\n`)
+}
+
+export function renderPart(result: PartResult): string {
+  const { part, table, notes } = result
+  const lines = notes.map((note) => `- ${note}`).join('\n')
+  return `<!-- ${part} -->\n## ${TITLES[part]}\n\n${lines}\n\n${table}\n<!-- /${part} -->`
+}
+
+function partOf(text: string, part: string): string | undefined {
+  const end = `<!-- /${part} -->`
+  const from = text.indexOf(`<!-- ${part} -->`)
+  const to = text.indexOf(end)
+  return from === -1 || to === -1 ? undefined : text.slice(from, to + end.length)
+}
+
+/** When, where and how it was measured. Process ids and secrets are left out of the command. */
+export function describeRun(args: readonly string[]): string[] {
+  const [cpu] = cpus()
+  const memory = Math.round(totalmem() / 2 ** 30)
+  const command = args.map((arg) =>
+    arg
+      .replace(/(pid|db)=\d+/g, '$1=…')
+      .replace(/token=[^,]*/, 'token=…')
+      .replace(/:\/\/[^@/]*@/, '://…@')
+      .replace(/^((?:authorization|x-auth-token)\s*:).*/i, '$1 …')
+  )
+  return [
+    `date: ${new Date().toISOString().slice(0, 10)}`,
+    `machine: ${cpus().length} × ${cpu?.model.trim()}, ${memory} GiB, Linux ${release()}, Node.js ${process.version}`,
+    `command: \`npm run bench -- ${command.map(quote).join(' ')}\``
+  ]
+}
+
+function quote(arg: string): string {
+  return /[^\w:/.,=@%+…-]/.test(arg) ? `'${arg}'` : arg
+}
