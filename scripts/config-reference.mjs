@@ -1,6 +1,6 @@
 // Writes docs/configuration.md from the schemas of the servers; with --check only compares.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { configSchema } from '../packages/cli/dist/src/index.js'
+import { schemas } from '../packages/cli/dist/src/config.js'
 
 const file = new URL('../docs/configuration.md', import.meta.url)
 
@@ -51,9 +51,13 @@ function rowsOf(schema, path, isRequired) {
 }
 
 let text = HEAD
-for (const [section, schema] of Object.entries(configSchema.properties)) {
+const sections = {
+  api: schemas.api.properties.api,
+  registry: schemas.registry.properties.registry,
+  log: schemas.serve.properties.log
+}
+for (const [section, schema] of Object.entries(sections)) {
   text += `\n## ${section}\n`
-  if (schema.description) text += `\n${schema.description}\n`
   text += '\n| key | type | default | meaning | variable |\n| --- | --- | --- | --- | --- |\n'
   text += `${rows(schema, [section]).join('\n')}\n`
 }

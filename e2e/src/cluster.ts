@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import pg from 'pg'
 import type { Test } from 'tap'
+import { freshDatabase } from './database.ts'
 import { Images } from './images.ts'
 import { startTank, type Tank, tempFolder } from './tank.ts'
 
@@ -9,25 +9,6 @@ import { startTank, type Tank, tempFolder } from './tank.ts'
 export const leases = { leaseSeconds: 3, heartbeatSeconds: 1, sweepSeconds: 0.5 }
 /** Two lease periods, one more after a registry started anew, and some air for a busy machine. */
 export const patience = leases.leaseSeconds * 1000 * 3 + 15_000
-
-/** A PostgreSQL server beside Tank, where the tests make their own databases. */
-const databaseServer =
-  process.env.TANK_TEST_POSTGRES_URL || process.env.TANK_TEST_DATABASE_URL || ''
-
-/** A new database, dropped after the test. */
-async function freshDatabase(t: Test): Promise<string> {
-  const name = `tank_e2e_${randomBytes(6).toString('hex')}`
-  const run = async (sql: string) => {
-    const client = new pg.Client({ connectionString: databaseServer })
-    await client.connect()
-    await client.query(sql).finally(() => client.end())
-  }
-  await run(`CREATE DATABASE ${name}`)
-  t.teardown(() => run(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
-  const url = new URL(databaseServer)
-  url.pathname = `/${name}`
-  return url.href
-}
 
 export interface Alone {
   tank: Tank
@@ -89,7 +70,10 @@ export async function startCluster(t: Test, options: ClusterOptions = {}): Promi
   const folder = await tempFolder(t)
   const store = options.store ?? join(folder, 'images')
   const secret = randomBytes(24).toString('hex')
-  const databaseUrl = await freshDatabase(t)
+  // a server of another kind than the one that Tank brings, where there is one
+  const database = await freshDatabase(process.env.TANK_TEST_POSTGRES_URL)
+  const databaseUrl = database.url
+  t.teardown(database.drop)
   const startRegistry = (port?: number) =>
     startTank(t, {
       command: 'registry',

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { createRegistryClient, type RegistryClient } from '@tank/client'
 import { buildRegistry, registryConfigSchema } from '@tank/registry'
 import { loadConfig, runServer } from '@tank/service'
 import fsStore from '@tank/store-fs'
-import pg from 'pg'
+import { freshDatabase } from './database.ts'
 import { type Answer, type RequestOptions, request } from './http.ts'
 
 /** Who a request comes from, as the headers of a trusted front say it. */
@@ -59,26 +59,6 @@ export interface JsonAnswer {
   readonly headers: Answer['headers']
   // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever was answered
   readonly body: any
-}
-
-/** An empty database on the server of the test run; `drop` removes it. */
-export async function freshDatabase(): Promise<{ url: string; drop(): Promise<void> }> {
-  const server = process.env.TANK_TEST_DATABASE_URL
-  if (server === undefined) throw new Error('TANK_TEST_DATABASE_URL is not set: use npm test')
-  const name = `tank_${randomBytes(6).toString('hex')}`
-  const sql = async (text: string): Promise<void> => {
-    const client = new pg.Client({ connectionString: server })
-    await client.connect()
-    try {
-      await client.query(text)
-    } finally {
-      await client.end()
-    }
-  }
-  await sql(`CREATE DATABASE ${name}`)
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  return { url: url.href, drop: () => sql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) }
 }
 
 function toJson(answer: Answer): JsonAnswer {
