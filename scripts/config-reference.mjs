@@ -14,7 +14,7 @@ for a name of your choice.
 `
 
 const variable = (path) =>
-  `TANK_${path.map((key) => key.replace(/[A-Z]/g, '_$&').toUpperCase()).join('__')}`
+  `TANK_${path.map((key) => (key === 'NAME' ? key : key.replace(/[A-Z]/g, '_$&').toUpperCase())).join('__')}`
 
 function typeOf(schema) {
   if (schema.anyOf) return schema.anyOf.map(typeOf).join(' or ')
