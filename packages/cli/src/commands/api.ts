@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { type CommandCall, FLAGS } from '../command-line.ts'
+import { readConfig } from '../config.ts'
+import { openLog } from '../log.ts'
+import { refuseOpenService } from '../loopback.ts'
+import { configFile, configFolder, listenOverrides } from '../places.ts'
+import { liveUntilSignal } from '../shutdown.ts'
+import { runApi } from '../workers/api-process.ts'
+import type { ApiAssignment } from '../workers/messages.ts'
+import { openWorkers } from '../workers/pool.ts'
+
+export const api = {
+  name: 'api',
+  summary: 'Runs the image API alone. It needs stores, and a registry: TANK_REGISTRY_URL, _SECRET.',
+  details: 'Any number of them may run side by side; they keep nothing on their machine.',
+  flags: {
+    host: FLAGS.host,
+    port: FLAGS.port,
+    config: FLAGS.config,
+    workers: FLAGS.workers,
+    'log-level': FLAGS['log-level']
+  },
+  async run(call: CommandCall): Promise<number> {
+    const file = configFile(call)
+    const config = readConfig('api', {
+      file,
+      env: call.env,
+      overrides: listenOverrides(call, 'api')
+    })
+    refuseOpenService(config.api)
+    const log = openLog(config.log.level, 'tank')
+    const assignment: ApiAssignment = {
+      config: config.api,
+      configFolder: configFolder(file),
+      logLevel: config.log.level,
+      workerPrefix: `${hostname()}/${randomBytes(6).toString('hex')}`
+    }
+    await liveUntilSignal(
+      async (add) => {
+        const isAlone = config.api.workers === 1
+        const running = isAlone ? await runApi(assignment) : await openWorkers(assignment, log)
+        add(running)
+        call.print(`Tank API at ${running.url}\n`)
+      },
+      { onStop: () => {}, onHurry: () => {} }
+    )
+    return 0
+  }
+}

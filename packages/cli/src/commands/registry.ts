@@ -1,0 +1,44 @@
+import { buildRegistry, registryConfigSchema } from '@tank/registry'
+import { runServer } from '@tank/service'
+import { type CommandCall, FLAGS } from '../command-line.ts'
+import { pick, readConfig } from '../config.ts'
+import { openLog } from '../log.ts'
+import { configFile, listenOverrides } from '../places.ts'
+import { liveUntilSignal } from '../shutdown.ts'
+
+export const registry = {
+  name: 'registry',
+  summary: 'Runs the registry alone. It needs TANK_DATABASE_URL and TANK_REGISTRY_SECRET.',
+  details: 'Several of them may run over one database.',
+  flags: {
+    host: FLAGS.host,
+    port: FLAGS.port,
+    config: FLAGS.config,
+    'log-level': FLAGS['log-level']
+  },
+  async run(call: CommandCall): Promise<number> {
+    const config = readConfig('registry', {
+      file: configFile(call),
+      env: call.env,
+      overrides: listenOverrides(call, 'registry')
+    })
+    const { host, port, drainSeconds } = config.registry
+    const log = openLog(config.log.level, 'tank-registry')
+    await liveUntilSignal(
+      async (add) => {
+        const app = await buildRegistry(pick(registryConfigSchema, config.registry), {
+          logger: log
+        })
+        const server = await runServer(app, {
+          listen: { host, port },
+          drainMs: drainSeconds * 1000,
+          log
+        })
+        add(server)
+        call.print(`Tank registry at ${server.url}\n`)
+      },
+      { onStop: () => {}, onHurry: () => {} }
+    )
+    return 0
+  }
+}

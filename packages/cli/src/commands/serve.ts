@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { createRegistryClient } from '@tank/client'
+import { buildRegistry, type RegistryConfig, registryConfigSchema } from '@tank/registry'
+import { runServer } from '@tank/service'
+import type { FastifyBaseLogger } from 'fastify'
+import { type CommandCall, FLAGS } from '../command-line.ts'
+import { pick, readConfig, type ServeConfig } from '../config.ts'
+import { type DataDir, openDataDir } from '../data-dir.ts'
+import { openLog } from '../log.ts'
+import { refuseOpenService } from '../loopback.ts'
+import { configFile, configFolder, dataDirectory, listenOverrides } from '../places.ts'
+import { liveUntilSignal, type Part } from '../shutdown.ts'
+import { welcome } from '../welcome.ts'
+import { openWorkers } from '../workers/pool.ts'
+import { type Database, openDatabase } from './database.ts'
+
+interface Start {
+  readonly call: CommandCall
+  readonly config: ServeConfig
+  readonly folder: string
+  readonly log: FastifyBaseLogger
+  readonly add: (part: Part) => void
+}
+
+interface RegistryAddress {
+  readonly url: string
+  readonly secret: string
+}
+
+/** The registry of all-in-one: on a Unix socket, with a secret that lives as long as the process. */
+async function startRegistry(
+  { config, log, add }: Start,
+  database: Database
+): Promise<RegistryAddress> {
+  const secret = randomBytes(32).toString('base64url')
+  const settings: RegistryConfig = {
+    ...pick(registryConfigSchema, config.registry),
+    databaseUrl: database.url,
+    secret
+  }
+  const app = await buildRegistry(settings, {
+    logger: openLog(config.log.level, 'tank-registry')
+  })
+  const server = await runServer(app, {
+    listen: { path: join(database.runDir.own, 'registry.sock') },
+    drainMs: 5000,
+    log
+  })
+  add(server)
+  return { url: server.url, secret }
+}
+
+/** Ends at once what an earlier process of this data directory left running. */
+async function releaseOwn(
+  { url, secret }: RegistryAddress,
+  dataDir: DataDir,
+  log: FastifyBaseLogger
+): Promise<void> {
+  const client = createRegistryClient({ urls: [url], secret })
+  try {
+    const released = await client.release(`${dataDir.instance}/`)
+    if (released > 0) log.warn({ released }, 'ended operations that an earlier run left behind')
+  } finally {
+    await client.close()
+  }
+}
+
+type Stores = Readonly<Record<string, { use: string; [option: string]: unknown }>>
+
+function defaultStores(dataDir: string): Stores {
+  return { main: { use: '@tank/store-fs', root: join(dataDir, 'images') } }
+}
+
+function describeStores(stores: Stores): string {
+  return Object.entries(stores)
+    .map(([name, { use, root }]) => (typeof root === 'string' ? root : `${name} (${use})`))
+    .join(', ')
+}
+
+const IDENTITY: Readonly<Record<string, string>> = {
+  none: 'none: everyone who reaches this address is an administrator',
+  headers: 'headers of a trusted front'
+}
+
+async function start(context: Start): Promise<void> {
+  const { call, config, log, add } = context
+  const dataDir = await openDataDir(dataDirectory(call))
+  add({ stop: () => dataDir.release() })
+  const { databaseUrl } = config.registry
+  const database = await openDatabase(
+    databaseUrl,
+    { dataDir: dataDir.path, log, env: call.env },
+    add
+  )
+  const registry = await startRegistry(context, database)
+  await releaseOwn(registry, dataDir, log)
+  const { api } = config
+  const stores: Stores =
+    Object.keys(api.stores).length === 0 ? defaultStores(dataDir.path) : api.stores
+  const pool = await openWorkers(
+    {
+      config: { ...api, stores, registry: { urls: [registry.url], secret: registry.secret } },
+      configFolder: context.folder,
+      logLevel: config.log.level,
+      workerPrefix: dataDir.instance
+    },
+    log
+  )
+  add(pool)
+  call.print(
+    welcome({
+      url: pool.url,
+      dataDir: dataDir.path,
+      images: describeStores(stores),
+      database: database.description,
+      identity: IDENTITY[api.identity.mode] ?? api.identity.mode,
+      workers: api.workers,
+      notes: database.notes
+    })
+  )
+  log.info({ url: pool.url, workers: api.workers, pids: pool.pids }, 'ready')
+}
+
+export const serve = {
+  name: 'serve',
+  summary: 'Serves images from this machine alone: API, registry, database and files.',
+  details:
+    'The database is a PostgreSQL of its own in the data directory, unless TANK_DATABASE_URL or the\n' +
+    'configuration names one. Stops in order on Ctrl-C or SIGTERM; a second one hurries.',
+  flags: {
+    host: FLAGS.host,
+    port: FLAGS.port,
+    'data-dir': FLAGS['data-dir'],
+    config: FLAGS.config,
+    workers: FLAGS.workers,
+    'log-level': FLAGS['log-level']
+  },
+  async run(call: CommandCall): Promise<number> {
+    const file = configFile(call)
+    const config = readConfig('serve', {
+      file,
+      env: call.env,
+      overrides: listenOverrides(call, 'api')
+    })
+    refuseOpenService(config.api)
+    const log = openLog(config.log.level, 'tank')
+    const { drainSeconds } = config.api
+    await liveUntilSignal((add) => start({ call, config, folder: configFolder(file), log, add }), {
+      onStop: () =>
+        call.print(`\nStopping; running transfers have ${drainSeconds} s. Ctrl-C cuts them.\n`),
+      onHurry: () => call.print('Cutting what still runs.\n')
+    })
+    log.info('stopped')
+    return 0
+  }
+}

@@ -1,0 +1,86 @@
+import { createRequire } from 'node:module'
+import { ConfigError } from '@tank/service'
+import { type Command, commandHelp, parseCommand, UsageError } from './command-line.ts'
+import { api } from './commands/api.ts'
+import { checkConfig } from './commands/check-config.ts'
+import { db } from './commands/db.ts'
+import { registry } from './commands/registry.ts'
+import { serve } from './commands/serve.ts'
+import { explain } from './explain.ts'
+
+const COMMANDS: readonly Command[] = [serve, api, registry, db, checkConfig]
+
+/** What a call of the program touches, so that tests can look at it. */
+export interface MainOptions {
+  readonly env?: NodeJS.ProcessEnv
+  readonly print?: (text: string) => void
+  readonly printError?: (text: string) => void
+}
+
+function version(): string {
+  const { version } = createRequire(import.meta.url)('@tank/cli/package.json')
+  return `tank ${version}, Node ${process.version}\n`
+}
+
+function overview(): string {
+  const all = [
+    ...COMMANDS.map(({ name, summary }) => [name, summary]),
+    ['version', 'Shows the version.'],
+    ['help [COMMAND]', 'Shows this, or the help of a command.']
+  ]
+  const width = Math.max(...all.map(([left = '']) => left.length))
+  return [
+    'Tank stores, describes and serves images of virtual machines.',
+    '',
+    'tank COMMAND [flags]',
+    '',
+    ...all.map(([left = '', right]) => `  ${left.padEnd(width)}  ${right}`),
+    '',
+    'To begin: tank serve',
+    ''
+  ].join('\n')
+}
+
+function commandNamed(name: string): Command {
+  const found = COMMANDS.find((each) => each.name === name)
+  if (found === undefined) throw new UsageError(`There is no command "${name}". See tank help.`)
+  return found
+}
+
+async function dispatch(args: readonly string[], options: MainOptions): Promise<number> {
+  const print = options.print ?? ((text: string) => void process.stdout.write(text))
+  const [name = 'help', ...rest] = args
+  if (['version', '--version', '-v'].includes(name)) {
+    print(version())
+    return 0
+  }
+  if (['help', '--help', '-h'].includes(name)) {
+    print(rest[0] === undefined ? overview() : commandHelp(commandNamed(rest[0])))
+    return 0
+  }
+  const command = commandNamed(name)
+  const { values, words } = parseCommand(command, rest)
+  if (values.help === true) {
+    print(commandHelp(command))
+    return 0
+  }
+  return await command.run({ values, words, env: options.env ?? process.env, print })
+}
+
+/**
+ * The program `tank`. Returns its exit code: 0, 1 for a failure, 2 for a mistake in the command line
+ * or the configuration.
+ */
+export async function main(args: readonly string[], options: MainOptions = {}): Promise<number> {
+  const printError = options.printError ?? ((text: string) => void process.stderr.write(text))
+  try {
+    return await dispatch(args, options)
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      printError(`${error.message}\n`)
+      return 2
+    }
+    printError(`tank: ${explain(error)}\n`)
+    return error instanceof UsageError ? 2 : 1
+  }
+}

@@ -1,0 +1,66 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { StorePlugin } from '@tank/api'
+
+type Exports = string | null | { readonly [condition: string]: Exports } | readonly Exports[]
+
+/** The module that the conditions of an `import` choose. */
+function choose(exports: Exports): string | undefined {
+  if (typeof exports === 'string') return exports
+  if (exports === null) return undefined
+  if (Array.isArray(exports)) return exports.map(choose).find((each) => each !== undefined)
+  for (const [condition, target] of Object.entries(exports)) {
+    if (!['node', 'import', 'default', 'module-sync'].includes(condition)) continue
+    const found = choose(target)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+/** Finds a package that can be imported only, which `require.resolve` does not see. */
+function resolveForImport(name: string, from: string): string | undefined {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const root = join(folder, 'node_modules', name)
+    if (existsSync(join(root, 'package.json'))) {
+      const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+        exports?: Exports
+      }
+      const main =
+        typeof exports === 'object' && exports !== null && '.' in exports
+          ? choose((exports as Record<string, Exports>)['.'] ?? null)
+          : choose(exports ?? null)
+      return main === undefined ? undefined : join(root, main)
+    }
+    if (folder === dirname(folder)) return undefined
+  }
+}
+
+function resolveFrom(use: string, folder: string): string | undefined {
+  if (/^\.{0,2}\//.test(use)) return resolve(folder, use)
+  try {
+    return createRequire(join(folder, 'package.json')).resolve(use)
+  } catch {
+    return resolveForImport(use, folder)
+  }
+}
+
+/**
+ * Makes the loader of store plugins. What `use` names is looked for from the folder of the
+ * configuration file first, so that one's own packages work, then among Tank's own.
+ */
+export function storeLoader(configFolder: string): (use: string) => Promise<StorePlugin> {
+  const own = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname)
+  return async (use) => {
+    const path = resolveFrom(use, configFolder) ?? resolveFrom(use, own)
+    if (path === undefined || !existsSync(path)) {
+      throw new Error(`the store package ${use} was found neither from ${configFolder} nor in tank`)
+    }
+    const module: { readonly default?: unknown } = await import(pathToFileURL(path).href)
+    if (typeof module.default !== 'function') {
+      throw new Error(`${use} is no store package: its default export is no Fastify plugin`)
+    }
+    return module.default as StorePlugin
+  }
+}

@@ -1,0 +1,29 @@
+import { apiConfigSchema, buildApi } from '@tank/api'
+import { createRegistryClient } from '@tank/client'
+import { type RunningServer, runServer } from '@tank/service'
+import { pick } from '../config.ts'
+import { openLog } from '../log.ts'
+import { storeLoader } from '../stores.ts'
+import type { ApiAssignment } from './messages.ts'
+
+/** Builds the API as it was assigned and listens. */
+export async function runApi(assignment: ApiAssignment): Promise<RunningServer> {
+  const { config, configFolder, logLevel, workerPrefix } = assignment
+  const log = openLog(logLevel, 'tank-api')
+  const registry = createRegistryClient({
+    urls: config.registry.urls,
+    secret: config.registry.secret
+  })
+  const app = await buildApi(pick(apiConfigSchema, config), {
+    registry,
+    loadStore: storeLoader(configFolder),
+    logger: log,
+    worker: `${workerPrefix}/${process.pid}`
+  })
+  app.addHook('onClose', async () => registry.close())
+  return await runServer(app, {
+    listen: { host: config.host, port: config.port },
+    drainMs: config.drainSeconds * 1000,
+    log
+  })
+}
