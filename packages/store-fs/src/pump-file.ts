@@ -1,14 +1,16 @@
 import { read } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { StoreError } from '@tank/store'
-import { BLOCK, returnBlock, takeBlock } from './blocks.ts'
+import { dropBlock, returnBlock, takeBlock } from './blocks.ts'
 import { toStoreError } from './errors.ts'
 import { type Section, tooShort } from './section.ts'
 
+/** While the receiver has one block, the next is being filled. */
+const BLOCKS = 2
+
 /**
- * Sends a part of a file through two blocks of memory that go round: while the receiver has one,
- * the other is being filled. A Readable cannot do that, since nobody tells it when a chunk is done
- * with. Closes the file in the end.
+ * Sends a part of a file through blocks of memory that go round. A Readable cannot do that, since
+ * nobody tells it when a chunk is done with. Closes the file in the end.
  */
 export async function pumpFile(
   section: Section,
@@ -27,14 +29,12 @@ class Pump {
   readonly #signal: AbortSignal | undefined
   readonly #fd: number
   readonly #end: number
-  readonly #free: Buffer[]
+  /** Blocks that the receiver has not called back for. */
+  readonly #sent = new Set<Buffer>()
   #position: number
   #reading = false
-  /** Writes that have not called back yet. */
-  #pending = 0
   #failed = false
   #failure: unknown
-  #settled = false
   #settle: (() => void) | undefined
 
   constructor({ handle, offset, length }: Section, to: Writable, signal: AbortSignal | undefined) {
@@ -43,7 +43,6 @@ class Pump {
     this.#fd = handle.fd
     this.#position = offset
     this.#end = offset + length
-    this.#free = length > BLOCK ? [takeBlock(), takeBlock()] : [takeBlock()]
   }
 
   async run(): Promise<void> {
@@ -62,7 +61,8 @@ class Pump {
     await done
     signal?.removeEventListener('abort', onAbort)
     this.#to.off('close', onClose).off('error', onError)
-    for (const block of this.#free.splice(0)) returnBlock(block)
+    for (const block of this.#sent) dropBlock(block)
+    this.#sent.clear()
     if (this.#failed) throw this.#failure
   }
 
@@ -71,18 +71,15 @@ class Pump {
       this.#settleWhenIdle()
       return
     }
-    if (this.#reading) return
-    const block = this.#free.pop()
-    if (block === undefined) return
+    if (this.#reading || this.#sent.size === BLOCKS) return
+    const left = this.#end - this.#position
+    const block = takeBlock(left)
     this.#reading = true
-    const length = Math.min(block.length, this.#end - this.#position)
-    read(this.#fd, block, 0, length, this.#position, (error, bytes) => {
+    read(this.#fd, block, 0, Math.min(block.length, left), this.#position, (error, bytes) => {
       this.#reading = false
       if (error !== null || bytes === 0 || this.#failed) {
-        this.#free.push(block)
-        if (error !== null) this.#fail(toStoreError(error))
-        else if (bytes === 0) this.#fail(tooShort())
-        this.#settleWhenIdle()
+        returnBlock(block)
+        this.#fail(error === null ? tooShort() : toStoreError(error))
         return
       }
       this.#position += bytes
@@ -92,21 +89,19 @@ class Pump {
   }
 
   #write(block: Buffer, bytes: number): void {
-    this.#pending += 1
+    this.#sent.add(block)
     // Only this callback says that the receiver is done with the block; 'drain' does not.
     this.#to.write(bytes === block.length ? block : block.subarray(0, bytes), (error) => {
-      this.#pending -= 1
-      if (error) {
-        this.#fail(gone(error))
-      } else if (this.#settled) {
+      if (error) this.#fail(gone(error))
+      // Not in the set: the pump is over, and the block was dropped.
+      else if (this.#sent.delete(block)) {
         returnBlock(block)
-      } else {
-        this.#free.push(block)
         this.#next()
       }
     })
   }
 
+  /** The first failure counts. */
   #fail(error: unknown): void {
     if (!this.#failed) {
       this.#failed = true
@@ -117,8 +112,7 @@ class Pump {
 
   /** After a failure writes may hang as long as the receiver does; a read always ends. */
   #settleWhenIdle(): void {
-    if (this.#reading || (!this.#failed && this.#pending > 0)) return
-    this.#settled = true
+    if (this.#reading || (!this.#failed && this.#sent.size > 0)) return
     this.#settle?.()
   }
 }
