@@ -54,12 +54,19 @@ function deepIndex(size: number): number {
   return Math.floor(size / 100) * 10 + 3
 }
 
+/** In the middle, owned by project-3 and public, so that every caller finds it. */
+function publicIndex(size: number): number {
+  let index = Math.floor(size / 20) * 10 + 3
+  while (Math.floor(index / 7) % 5 !== 0) index += 10
+  return index
+}
+
 function pagesOf(size: number, marker: string): Record<string, string> {
   return {
     'default list': '',
     'deep marker': `marker=${marker}`,
     'visibility=public': 'visibility=public',
-    'by name': `name=image-${Math.floor(size / 20) * 10 + 3}`,
+    'by name': `name=image-${publicIndex(size)}`,
     'by owner': 'owner=project-3',
     'tag of a tenth': 'tag=common',
     'rare tag': 'tag=rare',
