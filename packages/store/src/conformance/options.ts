@@ -43,5 +43,6 @@ export interface ConformanceOptions {
   /** Names of everything that the backend holds, temporary things included. */
   leftovers?(): Promise<readonly string[]>
   readonly faults?: Faults
-  readonly killedWriter?: KilledWriter
+  /** A text says why no writer can be killed. */
+  readonly killedWriter?: KilledWriter | string
 }

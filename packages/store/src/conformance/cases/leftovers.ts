@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict'
-import { type Case, rejectsWith } from '../bench.ts'
+import { type Case, rejectsWith, type Traits } from '../bench.ts'
 import { writeAndKill } from '../killed-writer.ts'
 import { MiB, pattern } from '../streams.ts'
 import { readOnly } from './skip.ts'
+
+function noWriter({ options }: Traits): string | undefined {
+  const { killedWriter } = options
+  if (typeof killedWriter === 'string') return `n/a: ${killedWriter}`
+  return killedWriter ? undefined : 'the kit was not given a writer to kill (killedWriter)'
+}
 
 export const leftoverCases: readonly Case[] = [
   {
@@ -51,14 +57,10 @@ export const leftoverCases: readonly Case[] = [
   },
   {
     name: 'S-40 a killed writer shows nothing, and delete takes away what it left',
-    skip: (traits) =>
-      readOnly(traits) ??
-      (traits.options.killedWriter
-        ? undefined
-        : 'the kit was not given a writer to kill (killedWriter)'),
+    skip: (traits) => readOnly(traits) ?? noWriter(traits),
     async run(bench) {
       const writer = bench.options.killedWriter
-      assert(writer !== undefined)
+      assert(typeof writer === 'object')
       const store = await bench.openWritable()
       for (const bytes of [0, 1, 3 * MiB, 24 * MiB]) {
         const key = bench.key()
