@@ -130,16 +130,6 @@ export function readConfig<K extends keyof typeof schemas>(
   })
 }
 
-/** The part of a configuration that a schema knows: servers refuse keys that are not theirs. */
-export function pick<T extends object>(
-  schema: { readonly properties: Readonly<Record<string, unknown>> },
-  config: T
-): T {
-  return Object.fromEntries(
-    Object.entries(config).filter(([key]) => Object.hasOwn(schema.properties, key))
-  ) as T
-}
-
 /** How a configuration is called in messages. */
 export function configName(file: string | undefined): string {
   return file === undefined ? 'the environment' : basename(file)

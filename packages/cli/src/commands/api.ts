@@ -1,14 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import type { FastifyBaseLogger } from 'fastify'
 import { type CommandCall, FLAGS } from '../command-line.ts'
 import { readConfig } from '../config.ts'
 import { openLog } from '../log.ts'
 import { refuseOpenService } from '../loopback.ts'
 import { configFile, configFolder, listenOverrides } from '../places.ts'
-import { liveUntilSignal } from '../shutdown.ts'
+import { liveUntilSignal, type Part } from '../shutdown.ts'
 import { runApi } from '../workers/api-process.ts'
 import type { ApiAssignment } from '../workers/messages.ts'
-import { openWorkers } from '../workers/pool.ts'
+import { recruitWorkers } from '../workers/pool.ts'
+
+/** One process serves by itself; more of them are workers of this one. */
+async function startApi(
+  assignment: ApiAssignment,
+  log: FastifyBaseLogger
+): Promise<Part & { readonly url: string }> {
+  const { workers } = assignment.config
+  if (workers === 1) return await runApi(assignment)
+  const pool = recruitWorkers(workers, log)
+  try {
+    await pool.start(assignment)
+  } catch (error) {
+    pool.kill()
+    throw error
+  }
+  return pool
+}
 
 export const api = {
   name: 'api',
@@ -38,8 +56,7 @@ export const api = {
     }
     await liveUntilSignal(
       async (add) => {
-        const isAlone = config.api.workers === 1
-        const running = isAlone ? await runApi(assignment) : await openWorkers(assignment, log)
+        const running = await startApi(assignment, log)
         add(running)
         call.print(`Tank API at ${running.url}\n`)
       },

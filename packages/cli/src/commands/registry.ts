@@ -1,8 +1,9 @@
 import { buildRegistry, registryConfigSchema } from '@tank/registry'
 import { runServer } from '@tank/service'
 import { type CommandCall, FLAGS } from '../command-line.ts'
-import { pick, readConfig } from '../config.ts'
+import { readConfig } from '../config.ts'
 import { openLog } from '../log.ts'
+import { pick } from '../pick.ts'
 import { configFile, listenOverrides } from '../places.ts'
 import { liveUntilSignal } from '../shutdown.ts'
 

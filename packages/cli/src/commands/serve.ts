@@ -5,14 +5,15 @@ import { buildRegistry, type RegistryConfig, registryConfigSchema } from '@tank/
 import { runServer } from '@tank/service'
 import type { FastifyBaseLogger } from 'fastify'
 import { type CommandCall, FLAGS } from '../command-line.ts'
-import { pick, readConfig, type ServeConfig } from '../config.ts'
+import { readConfig, type ServeConfig } from '../config.ts'
 import { type DataDir, openDataDir } from '../data-dir.ts'
 import { openLog } from '../log.ts'
 import { refuseOpenService } from '../loopback.ts'
+import { pick } from '../pick.ts'
 import { configFile, configFolder, dataDirectory, listenOverrides } from '../places.ts'
 import { liveUntilSignal, type Part } from '../shutdown.ts'
 import { welcome } from '../welcome.ts'
-import { openWorkers } from '../workers/pool.ts'
+import { recruitWorkers } from '../workers/pool.ts'
 import { type Database, openDatabase } from './database.ts'
 
 interface Start {
@@ -87,6 +88,9 @@ async function start(context: Start): Promise<void> {
   const { call, config, log, add } = context
   const dataDir = await openDataDir(dataDirectory(call))
   add({ stop: () => dataDir.release() })
+  const { api } = config
+  const pool = recruitWorkers(api.workers, log)
+  add({ stop: async () => pool.kill() })
   const { databaseUrl } = config.registry
   const database = await openDatabase(
     databaseUrl,
@@ -95,18 +99,14 @@ async function start(context: Start): Promise<void> {
   )
   const registry = await startRegistry(context, database)
   await releaseOwn(registry, dataDir, log)
-  const { api } = config
   const stores: Stores =
     Object.keys(api.stores).length === 0 ? defaultStores(dataDir.path) : api.stores
-  const pool = await openWorkers(
-    {
-      config: { ...api, stores, registry: { urls: [registry.url], secret: registry.secret } },
-      configFolder: context.folder,
-      logLevel: config.log.level,
-      workerPrefix: dataDir.instance
-    },
-    log
-  )
+  await pool.start({
+    config: { ...api, stores, registry: { urls: [registry.url], secret: registry.secret } },
+    configFolder: context.folder,
+    logLevel: config.log.level,
+    workerPrefix: dataDir.instance
+  })
   add(pool)
   call.print(
     welcome({

@@ -1,8 +1,8 @@
 import { apiConfigSchema, buildApi } from '@tank/api'
 import { createRegistryClient } from '@tank/client'
 import { type RunningServer, runServer } from '@tank/service'
-import { pick } from '../config.ts'
 import { openLog } from '../log.ts'
+import { pick } from '../pick.ts'
 import { storeLoader } from '../stores.ts'
 import type { ApiAssignment } from './messages.ts'
 

@@ -6,67 +6,102 @@ import type { ApiAssignment, FromWorker, ToWorker } from './messages.ts'
 export interface WorkerPool {
   readonly url: string
   readonly pids: readonly number[]
+  /** Gives the processes their work; settles when all of them listen. */
+  start(assignment: ApiAssignment): Promise<void>
   stop(): Promise<void>
   cut(): Promise<void>
+  /** Ends the processes without a word. */
+  kill(): void
 }
 
 const FIRST_BACKOFF = 200
 const LAST_BACKOFF = 10_000
 const STEADY_MS = 30_000
 
+/** A process that has loaded its code, or is about to, and waits for its assignment. */
+interface Recruit {
+  readonly worker: Worker
+  readonly isWaiting: Promise<void>
+}
+
+function recruit(): Recruit {
+  const worker = cluster.fork()
+  const isWaiting = new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve())
+    worker.once('exit', (code, signal) =>
+      reject(new Error(`a worker ended while it started (${signal ?? code})`))
+    )
+  })
+  isWaiting.catch(() => {})
+  return { worker, isWaiting }
+}
+
 /** Worker processes that share one port. Those that die are replaced. */
 class Pool implements WorkerPool {
   url = ''
   readonly #workers = new Set<Worker>()
-  readonly #assignment: ApiAssignment
+  readonly #recruits: Recruit[]
   readonly #log: FastifyBaseLogger
+  #assignment: ApiAssignment | undefined
   #isStopping = false
   #backoff = FIRST_BACKOFF
 
-  constructor(assignment: ApiAssignment, log: FastifyBaseLogger) {
-    this.#assignment = assignment
+  constructor(size: number, log: FastifyBaseLogger) {
     this.#log = log
+    this.#recruits = Array.from({ length: size }, recruit)
+    for (const { worker } of this.#recruits) this.#workers.add(worker)
   }
 
   get pids(): readonly number[] {
     return [...this.#workers].flatMap(({ process: { pid } }) => pid ?? [])
   }
 
-  /** Starts one worker; settles when it listens. */
-  start(): Promise<void> {
-    const worker = cluster.fork()
-    this.#workers.add(worker)
+  async start(assignment: ApiAssignment): Promise<void> {
+    this.#assignment = assignment
+    const [first, ...others] = this.#recruits.splice(0)
+    // the first one alone, so that a fault is told once
+    if (first !== undefined) await this.#employ(first, assignment)
+    await Promise.all(others.map((each) => this.#employ(each, assignment)))
+  }
+
+  async #employ({ worker, isWaiting }: Recruit, assignment: ApiAssignment): Promise<void> {
+    await isWaiting
     const began = Date.now()
-    return new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       let isListening = false
       worker.on('message', (message: FromWorker) => {
-        if (message.type === 'waiting') {
-          this.#tell(worker, { type: 'start', assignment: this.#assignment })
-        } else if (message.type === 'listening') {
+        if (message.type === 'listening') {
           isListening = true
           this.url = message.url
           resolve()
-        } else reject(new Error(message.message))
+        } else if (message.type === 'failed') reject(new Error(message.message))
       })
       worker.once('exit', (code, signal) => {
         this.#workers.delete(worker)
         reject(new Error(`a worker ended while it started (${signal ?? code})`))
         if (!isListening || this.#isStopping) return
         const { pid } = worker.process
-        this.#log.error({ pid, code, signal }, 'a worker ended by itself; starting another')
+        this.#log.error({ worker: pid, code, signal }, 'a worker ended by itself')
         if (Date.now() - began > STEADY_MS) this.#backoff = FIRST_BACKOFF
         this.#replace()
       })
+      this.#tell(worker, { type: 'start', assignment })
     })
   }
 
   #replace(): void {
-    setTimeout(() => {
-      if (this.#isStopping) return
-      this.start().catch((err: unknown) => {
+    setTimeout(async () => {
+      if (this.#isStopping || this.#assignment === undefined) return
+      const next = recruit()
+      this.#workers.add(next.worker)
+      try {
+        await this.#employ(next, this.#assignment)
+        this.#log.info({ worker: next.worker.process.pid }, 'another worker took its place')
+      } catch (err) {
+        this.#workers.delete(next.worker)
         this.#log.error({ err }, 'a worker could not be started')
         this.#replace()
-      })
+      }
     }, this.#backoff)
     this.#backoff = Math.min(this.#backoff * 2, LAST_BACKOFF)
   }
@@ -75,8 +110,10 @@ class Pool implements WorkerPool {
     if (worker.isConnected()) worker.send(message)
   }
 
-  async #end(type: 'stop' | 'cut'): Promise<void> {
+  async #end(type: 'stop' | 'cut', patienceMs: number): Promise<void> {
     this.#isStopping = true
+    // a worker that hangs must not hold up the end for ever
+    const giveUp = setTimeout(() => this.kill(), patienceMs)
     await Promise.all(
       [...this.#workers].map(
         (worker) =>
@@ -87,20 +124,16 @@ class Pool implements WorkerPool {
           })
       )
     )
+    clearTimeout(giveUp)
   }
 
   async stop(): Promise<void> {
-    const { drainSeconds } = this.#assignment.config
-    // a worker that hangs must not hold up the end for ever
-    const giveUp = setTimeout(() => this.kill(), drainSeconds * 1000 + 10_000)
-    await this.#end('stop')
-    clearTimeout(giveUp)
+    const drainSeconds = this.#assignment?.config.drainSeconds ?? 0
+    await this.#end('stop', drainSeconds * 1000 + 10_000)
   }
 
   async cut(): Promise<void> {
-    const giveUp = setTimeout(() => this.kill(), 5000)
-    await this.#end('cut')
-    clearTimeout(giveUp)
+    await this.#end('cut', 5000)
   }
 
   kill(): void {
@@ -109,24 +142,12 @@ class Pool implements WorkerPool {
   }
 }
 
-/** Starts `config.workers` API processes and waits until all of them listen. */
-export async function openWorkers(
-  assignment: ApiAssignment,
-  log: FastifyBaseLogger
-): Promise<WorkerPool> {
+/** Starts processes at once, so that they load their code while the rest is being prepared. */
+export function recruitWorkers(size: number, log: FastifyBaseLogger): WorkerPool {
   cluster.setupPrimary({
     exec: fileURLToPath(new URL('./worker.js', import.meta.url)),
     args: [],
     execArgv: []
   })
-  const pool = new Pool(assignment, log)
-  try {
-    // the first one alone, so that a fault is told once, and port 0 is chosen once
-    await pool.start()
-    await Promise.all(Array.from({ length: assignment.config.workers - 1 }, () => pool.start()))
-  } catch (error) {
-    pool.kill()
-    throw error
-  }
-  return pool
+  return new Pool(size, log)
 }
