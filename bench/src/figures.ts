@@ -2,7 +2,7 @@
 type Runs = readonly number[]
 
 /** One line of a table. */
-export interface Measure {
+interface Measure {
   readonly title: string
   readonly unit: string
   /** Digits behind the point. */
@@ -35,7 +35,7 @@ export function createFigures(): Figures {
   }
 }
 
-export function median(values: Runs): number {
+function median(values: Runs): number {
   const sorted = [...values].sort((one, other) => one - other)
   const middle = sorted.length >> 1
   const high = sorted[middle] ?? Number.NaN
@@ -43,7 +43,7 @@ export function median(values: Runs): number {
 }
 
 /** How many times better the first is than the other. */
-export function ratio(measure: Measure, first: string, other: string): number {
+function ratio(measure: Measure, first: string, other: string): number {
   if (measure.compared === false) return Number.NaN
   const one = median(measure.runs.get(first) ?? [])
   const two = median(measure.runs.get(other) ?? [])
@@ -55,7 +55,7 @@ export function show(value: number, digits: number): string {
 }
 
 /** Median, with the extremes when they differ. */
-export function showRuns(runs: Runs | undefined, digits: number): string {
+function showRuns(runs: Runs | undefined, digits: number): string {
   if (runs === undefined || runs.length === 0) return '–'
   const text = show(median(runs), digits)
   const low = show(Math.min(...runs), digits)

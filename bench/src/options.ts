@@ -3,8 +3,8 @@ import { createTankClient, type TankClient } from '@tank/client'
 import type { GroupRoots } from './proc.ts'
 import { type Endpoint, toEndpoint } from './wire.ts'
 
-export const SECTIONS = ['upload', 'download', 'create', 'show', 'list', 'walk'] as const
-export type Section = (typeof SECTIONS)[number]
+const SECTIONS = ['upload', 'download', 'create', 'show', 'list', 'walk'] as const
+type Section = (typeof SECTIONS)[number]
 
 /** A server that is measured. */
 export interface Target {

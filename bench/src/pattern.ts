@@ -11,7 +11,7 @@ export interface Pattern {
   digests(length: number): Digests
 }
 
-export interface Digests {
+interface Digests {
   readonly md5: string
   readonly sha256: string
   readonly sha512: string

@@ -14,7 +14,7 @@ export interface ImageHttpOptions {
   readonly retryDelayMs: number
 }
 
-export interface JsonRequest {
+interface JsonRequest {
   readonly method: Dispatcher.HttpMethod
   /** Path and query below the service's URL, such as `/v2/images`. */
   readonly path: string
