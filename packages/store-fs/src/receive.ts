@@ -37,6 +37,7 @@ class Receiver {
   #flushed = 0
   #writing = false
   #flushing = false
+  #paused = false
   #ended = false
   #failed = false
   #failure: unknown
@@ -98,6 +99,7 @@ class Receiver {
     if (!this.#writing) {
       if (this.#isDue()) void this.#write()
     } else if (this.#batchBytes >= 2 * blockSize || this.#batch.length >= 2 * MAX_CHUNKS) {
+      this.#paused = true
       this.#body.pause()
     }
   }
@@ -120,7 +122,10 @@ class Receiver {
         const bytes = this.#batchBytes
         this.#batch = []
         this.#batchBytes = 0
-        if (this.#body.isPaused()) this.#body.resume()
+        if (this.#paused) {
+          this.#paused = false
+          this.#body.resume()
+        }
         await this.#writeAll(batch, bytes)
         this.#written += bytes
         this.#flushEarly()

@@ -32,18 +32,21 @@ export async function descriptors(root: string): Promise<number> {
   return links.filter((link) => link.startsWith(root)).length
 }
 
+function quietly(command: string, args: readonly string[]): void {
+  execFileSync(command, args, { stdio: 'ignore' })
+}
+
 /** Why a tracer cannot be used here, if so. */
 export function noTracer(): string | undefined {
   try {
-    execFileSync('strace', ['-f', '--seccomp-bpf', '-e', 'trace=link', '-o', '/dev/null', 'true'], {
-      stdio: 'ignore'
-    })
+    quietly('strace', ['-f', '--seccomp-bpf', '-e', 'trace=link', '-o', '/dev/null', 'true'])
     return undefined
   } catch {
     return 'strace is not installed or may not trace'
   }
 }
 
+const tracer = 'strace'
 const program = fileURLToPath(new URL('./put-once.js', import.meta.url))
 
 export interface Traced {
@@ -73,7 +76,7 @@ export async function tracedPut(
       // `env -i`: what the test runner adds to Node's options is of no use here and slow.
       const env = ['env', '-i', 'UV_USE_IO_URING=0', 'UV_THREADPOOL_SIZE=1']
       const command = [...args, ...env, process.execPath, program, root, key, String(size)]
-      execFile('strace', command, (_error, stdout) => resolve(stdout))
+      execFile(tracer, command, (_error, stdout) => resolve(stdout))
     })
     const text = await readFile(log, 'utf8')
     return { end, calls: text.split('\n').map((line) => /\b([a-z_0-9]+)\(/.exec(line)?.[1] ?? '') }
@@ -101,7 +104,7 @@ export async function smallFileSystem(
   await mkdir(path)
   try {
     const options = `size=${bytes}${extra}`
-    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tank', path], { stdio: 'ignore' })
+    quietly('mount', ['-t', 'tmpfs', '-o', options, 'tank', path])
   } catch (error) {
     await rm(path, { recursive: true })
     throw error
@@ -109,7 +112,7 @@ export async function smallFileSystem(
   return {
     path,
     async remove() {
-      execFileSync('umount', [path])
+      quietly('umount', [path])
       await rm(path, { recursive: true })
     }
   }

@@ -108,10 +108,8 @@ export class Bench {
   }
 
   async #tidy(): Promise<void> {
-    if (this.#keys.length > 0) {
-      const store = await this.openWritable()
-      for (const key of this.#keys) await store.delete(key)
-    }
+    const store = await this.open()
+    if (isWritable(store)) for (const key of this.#keys) await store.delete(key)
     for (const store of this.#stores) await store.close?.()
   }
 
