@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 
 export interface Outcome {
   readonly code: number
@@ -12,7 +12,7 @@ export interface CommandOptions {
   readonly timeoutMs?: number
 }
 
-/** Runs a command to its end; a code other than 0 is an answer, not an error. */
+/** Runs a command to its end, without input; a code other than 0 is an answer, not an error. */
 export function command(
   file: string,
   args: readonly string[],
@@ -20,10 +20,26 @@ export function command(
 ): Promise<Outcome> {
   const { env = process.env, cwd, timeoutMs = 60_000 } = options
   return new Promise((resolve) => {
-    const settings = { env, cwd, timeout: timeoutMs, maxBuffer: 64 * 1024 * 1024 }
-    const child = execFile(file, args, settings, (error, stdout, stderr) => {
-      const code = error === null ? 0 : (child.exitCode ?? 1)
-      resolve({ code, stdout, stderr: error === null ? stderr : `${stderr}${error.message}` })
+    const child = spawn(file, args, {
+      env,
+      cwd,
+      timeout: timeoutMs,
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text
+    })
+    child.on('error', (error) =>
+      resolve({ code: 127, stdout, stderr: `${stderr}${error.message}` })
+    )
+    child.on('close', (code, signal) => {
+      if (signal !== null) stderr += `ended by ${signal} (${timeoutMs} ms are allowed)`
+      resolve({ code: code ?? 128, stdout, stderr })
     })
   })
 }

@@ -4,16 +4,15 @@ import { parse } from 'yaml'
 import { command, type Outcome } from './command.ts'
 
 /** The folder of the repository. */
-export const repository = fileURLToPath(new URL('../../../', import.meta.url))
+const repository = fileURLToPath(new URL('../../../', import.meta.url))
 
 interface Service {
-  readonly image?: string
   readonly command?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly ports?: readonly string[]
   readonly read_only?: boolean
   readonly cap_drop?: readonly string[]
-  readonly healthcheck?: object
+  readonly security_opt?: readonly string[]
 }
 
 /** `${NAME:-default}` as docker compose resolves it when nothing is set. */

@@ -10,7 +10,8 @@ import { family, signalAll } from './processes.ts'
 import { until } from './wait.ts'
 
 const cli = createRequire(import.meta.url).resolve('@tank/cli/package.json')
-const program = join(dirname(cli), 'dist/src/bin/tank.js')
+/** The `tank` command of this build. */
+export const program = join(dirname(cli), 'dist/src/bin/tank.js')
 
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -46,7 +47,9 @@ export class Tank {
     this.#child = child
     this.#mark = mark
     const keep = (chunk: Buffer) => {
-      this.#log = `${this.#log}${chunk}`.slice(-20_000)
+      // what servers do every second would push out what matters
+      const lines = `${chunk}`.split('\n').filter((line) => !/garbage\/claim|readyz/.test(line))
+      this.#log = `${this.#log}${lines.join('\n')}`.slice(-20_000)
     }
     child.stdout?.on('data', keep)
     child.stderr?.on('data', keep)

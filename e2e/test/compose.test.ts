@@ -6,13 +6,36 @@ import { compose, composeServices } from '../src/compose.ts'
 import { request } from '../src/http.ts'
 import { Images } from '../src/images.ts'
 import { missingCommand, missingVariable, testWith } from '../src/require.ts'
-import { freePort } from '../src/tank.ts'
+import { freePort, program } from '../src/tank.ts'
 import { until } from '../src/wait.ts'
 
 t.setTimeout(900_000)
 
-await t.test('the compose file names settings that exist', async (t) => {
-  t.pass()
+const checkConfig = (kind: string, env: Readonly<Record<string, string>>) =>
+  command(process.execPath, [program, 'check-config', '--for', kind], {
+    env: { PATH: process.env.PATH, ...env }
+  })
+
+await t.test('the compose file sets what exists, and hardens every service', async (t) => {
+  const services = composeServices()
+  const kinds: Record<string, string> = { registry: 'registry', 'api-1': 'api', 'api-2': 'api' }
+  for (const [name, service] of Object.entries(services)) {
+    t.same(service.cap_drop, ['ALL'], `${name} drops capabilities`)
+    t.equal(service.read_only, true, `${name} has a read-only root`)
+    t.match(service.security_opt, ['no-new-privileges:true'])
+    for (const port of service.ports ?? []) t.match(port, /^127\.0\.0\.1:/, `${name} is local`)
+    const kind = kinds[name]
+    if (kind === undefined) continue
+    t.same(service.command, [kind])
+    const { code, stderr } = await checkConfig(kind, service.environment ?? {})
+    t.equal(code, 0, `the settings of ${name} are valid`, { stderr })
+  }
+  const wrong = await checkConfig('api', {
+    ...services['api-1']?.environment,
+    TANK_API__IDENTITY__ALLOW_OPNE: 'true'
+  })
+  t.not(wrong.code, 0, 'a name that does not exist is noticed')
+  t.match(wrong.stderr, /unknown key/)
 })
 
 const needs = [
