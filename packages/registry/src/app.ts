@@ -77,6 +77,8 @@ export async function buildRegistry(
   const settings = toSettings(config)
   if (settings.migrate) await migrate(settings.databaseUrl)
   const app = createServer({
+    // the API, its only client, has a line with the same request id
+    accessLogLevel: 'debug',
     logger: parts.logger ?? false,
     bodyLimit: BODY_LIMIT,
     maxQueryLength: MAX_QUERY_LENGTH

@@ -66,6 +66,13 @@ export function createLogger(options: LoggerOptions = {}, destination?: Destinat
 
 /** One line for each answered request, instead of the two of the framework. */
 export class AccessLog extends LogController {
+  readonly #level: 'info' | 'debug'
+
+  constructor(level: 'info' | 'debug') {
+    super()
+    this.#level = level
+  }
+
   override incomingRequest(): void {}
   override defaultErrorLog(): void {}
   override routeNotFound(): void {}
@@ -75,6 +82,7 @@ export class AccessLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply
   ): void {
+    if (!error && request.log.isLevelEnabled?.(this.#level) === false) return
     const line = {
       method: request.method,
       url: redactUrls(request.originalUrl),
@@ -83,6 +91,6 @@ export class AccessLog extends LogController {
       from: request.ip
     }
     if (error) request.log.warn({ ...line, err: error }, 'answer was cut off')
-    else request.log.info(line, 'request')
+    else request.log[this.#level](line, 'request')
   }
 }

@@ -21,6 +21,8 @@ import { toTankError } from './to-tank-error.ts'
 
 export interface ServerOptions {
   readonly logger?: FastifyServerOptions['logger'] | FastifyBaseLogger
+  /** Level of the line that each answered request leaves in the log. */
+  readonly accessLogLevel?: 'info' | 'debug'
   /** Limit of bodies that are parsed, in bytes: 1 MiB. */
   readonly bodyLimit?: number
   /** What the HTTP parser accepts, in bytes: 16 KiB. */
@@ -95,7 +97,7 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
   let servers = 0
   const app: FastifyInstance = Fastify({
     ...loggerOptions(options.logger),
-    logController: new AccessLog(),
+    logController: new AccessLog(options.accessLogLevel ?? 'info'),
     bodyLimit: options.bodyLimit ?? 1_048_576,
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
