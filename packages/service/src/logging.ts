@@ -64,6 +64,10 @@ export function createLogger(options: LoggerOptions = {}, destination?: Destinat
   return destination === undefined ? pino(all) : pino(all, destination)
 }
 
+function showsDebug(level: string): boolean {
+  return level === 'debug' || level === 'trace'
+}
+
 /** One line for each answered request, instead of the two of the framework. */
 export class AccessLog extends LogController {
   readonly #level: 'info' | 'debug'
@@ -82,7 +86,7 @@ export class AccessLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply
   ): void {
-    if (!error && request.log.isLevelEnabled?.(this.#level) === false) return
+    if (!error && this.#level === 'debug' && !showsDebug(request.log.level)) return
     const line = {
       method: request.method,
       url: redactUrls(request.originalUrl),
