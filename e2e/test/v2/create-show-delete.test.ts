@@ -90,14 +90,17 @@ t.test('create, show, delete, actions', async (t) => {
     t.same((await show(created.body.id)).body, created.body)
   })
 
-  await t.test('CRE4: a given id is used, in any letter case, once and for ever', async (t) => {
-    const id = randomUUID().toUpperCase()
-    t.equal((await post({ id })).body.id, id)
-    t.equal((await show(id.toLowerCase())).body.id, id)
-    t.equal((await post({ id: id.toLowerCase() })).status, 409)
-    t.equal((await stack.call(P1, 'DELETE', `/v2/images/${id}`)).status, 204)
-    t.equal((await post({ id })).status, 409, 'S-15: ids of deleted images stay taken')
-  })
+  await t.test(
+    'CRE4, S-15: a given id is used, in any letter case, once and for ever',
+    async (t) => {
+      const id = randomUUID().toUpperCase()
+      t.equal((await post({ id })).body.id, id)
+      t.equal((await show(id.toLowerCase())).body.id, id)
+      t.equal((await post({ id: id.toLowerCase() })).status, 409)
+      t.equal((await stack.call(P1, 'DELETE', `/v2/images/${id}`)).status, 204)
+      t.equal((await post({ id })).status, 409, 'S-15: ids of deleted images stay taken')
+    }
+  )
 
   await t.test('CRE5, CRE6, CRE7, CRE8: values that are not allowed are 400', async (t) => {
     for (const body of [
@@ -228,7 +231,7 @@ t.test('create, show, delete, actions', async (t) => {
     t.equal(Object.getOwnPropertyDescriptor(patched.body, '__proto__')?.value, 'z')
   })
 
-  await t.test('SHW2, SHW3: what is not there or not visible is 404', async (t) => {
+  await t.test('SHW2, SHW3, S-01: what is not there or not visible is 404', async (t) => {
     for (const id of [randomUUID(), 'my-image', '%20', 'a%2Fb'])
       t.equal((await show(id)).status, 404, id)
     t.equal((await stack.call(P1, 'GET', '/v2/images/')).status, 404)
@@ -274,7 +277,7 @@ t.test('create, show, delete, actions', async (t) => {
     t.equal((await stack.call(P1, 'DELETE', `/v2/images/${id}`)).status, 204)
   })
 
-  await t.test('DEL4, ACT1, ACT3, ACT6: deactivated and active images', async (t) => {
+  await t.test('DEL4, ACT1, ACT3, ACT4, ACT6, PAT20: deactivated and active images', async (t) => {
     const { id } = await stack.create(P1)
     const act = (action: string, who = P1) =>
       stack.call(who, 'POST', `/v2/images/${id}/actions/${action}`)

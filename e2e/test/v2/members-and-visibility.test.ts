@@ -37,7 +37,7 @@ t.test('members', async (t) => {
     })
   })
 
-  await t.test('MEM2, MEM3, LST17, MEM11: accept, reject, remove', async (t) => {
+  await t.test('MEM2, MEM3, LST17, MEM11, S-23: accept, reject, remove', async (t) => {
     const { id } = await stack.create(P1)
     t.equal(await sees(P2, id), 404)
     await add(P1, id, 'P2')
@@ -209,7 +209,7 @@ t.test('visibility', async (t) => {
     t.equal((await stack.call(READER, 'GET', `/v2/images/${id}/file`)).status, 403, 'DWN3')
   })
 
-  await t.test('POL2: writes on foreign images, public 403 and private 404', async (t) => {
+  await t.test('POL2, S-01: writes on foreign images, public 403 and private 404', async (t) => {
     for (const [visibility, status] of [
       ['public', 403],
       ['private', 404]

@@ -49,7 +49,8 @@ function dataHeaders(reply: FastifyReply, md5: string | null, validators: Valida
     etag: validators.etag,
     'last-modified': validators.lastModified.toUTCString(),
     'cache-control': 'private, no-cache',
-    'content-disposition': 'attachment'
+    'content-disposition': 'attachment',
+    'x-content-type-options': 'nosniff'
   })
   if (md5 !== null) reply.header('content-md5', md5)
 }
