@@ -54,7 +54,7 @@ await t.test('kill -9 of everything in the middle of an upload', async (t) => {
         round % 2 === 0 ? { length: blocks * MiB } : {}
       )
     )
-    await until('the kill', 60_000, () => killed)
+    await until('the kill', 60_000, () => (killed === undefined ? undefined : true))
     await killed
     const status = await upload
     await alone.restart()
@@ -78,19 +78,20 @@ await t.test('kill -9 of everything in the middle of an upload', async (t) => {
 })
 
 await t.test('the registry is killed and comes back while an upload runs', async (t) => {
-  const cluster = await startCluster(t, { apis: 1 })
+  // longer than a registry takes to start on a busy machine
+  const cluster = await startCluster(t, { apis: 1, registry: { leaseSeconds: 12 } })
   const [images, registry] = [cluster.images[0], cluster.registries[0]]
   if (images === undefined || registry === undefined) throw new Error('no cluster')
   const { id } = await images.create()
-  const size = 160 * MiB
+  const size = 200 * MiB
   let back: Promise<void> | undefined
   const put = await images.upload(
     id,
     pattern({
       size,
-      pauseMs: 50,
+      pauseMs: 80,
       onBlock(index) {
-        if (index === 40) {
+        if (index === 20) {
           back = registry
             .kill()
             .then(() => sleep(500))
