@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { RegistryClient } from '@tank/client'
 import { TankError } from '@tank/model'
 import { createServer, health, problems } from '@tank/service'
@@ -37,6 +38,9 @@ export interface ApiParts {
   /** Name of this process in the registry: `<host>/<instance>/<pid>`. */
   readonly worker?: string
 }
+
+/** Longest time that uploads get to clean up when the service stops. */
+const CLEAN_UP_MS = 5000
 
 function workerName(): string {
   return `${hostname()}/${randomBytes(4).toString('hex')}/${process.pid}`
@@ -97,7 +101,9 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
     }
   }
   app.addHook('onClose', async () => {
+    // by now every request was answered or cut; what was cut still has to be told to the registry
     running.abortAll(new TankError('SHUTTING_DOWN', 'The service is shutting down'))
+    await Promise.race([running.idle(), sleep(CLEAN_UP_MS, undefined, { ref: false })])
     await collector.close()
     await digests.close()
   })

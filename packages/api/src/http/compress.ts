@@ -9,7 +9,10 @@ const WORTHWHILE = 1024
 function acceptsGzip(header: string | string[] | undefined): boolean {
   if (typeof header !== 'string') return false
   return header.split(',').some((part) => {
-    const [coding = '', ...parameters] = part.trim().toLowerCase().split(/\s*;\s*/)
+    const [coding = '', ...parameters] = part
+      .trim()
+      .toLowerCase()
+      .split(/\s*;\s*/)
     const refused = parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter))
     return (coding === 'gzip' || coding === '*') && !refused
   })

@@ -185,7 +185,8 @@ class Run implements DigestRun {
   drop(): void {
     const failed = this.#error !== undefined
     this.fail(new Error('the digests are not wanted any more'))
-    if (this.#hops.length > 0 && !failed) this.#pool.post({ kind: 'drop', id: this.id, hops: this.#hops }, [])
+    if (this.#hops.length > 0 && !failed)
+      this.#pool.post({ kind: 'drop', id: this.id, hops: this.#hops }, [])
   }
 
   blockDone(): void {

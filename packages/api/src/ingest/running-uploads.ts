@@ -6,10 +6,13 @@ export interface RunningUploads {
   begin(imageId: string): { readonly signal: AbortSignal; end(): void }
   abort(imageId: string, reason: TankError): void
   abortAll(reason: TankError): void
+  /** Resolves when no upload is left, aborted ones with everything that their end takes. */
+  idle(): Promise<void>
 }
 
 export function createRunningUploads(): RunningUploads {
   const running = new Map<string, Set<AbortController>>()
+  const waiting = new Set<() => void>()
   return {
     begin(imageId) {
       const key = imageId.toLowerCase()
@@ -21,6 +24,9 @@ export function createRunningUploads(): RunningUploads {
         end() {
           set.delete(controller)
           if (set.size === 0 && running.get(key) === set) running.delete(key)
+          if (running.size > 0) return
+          for (const resolve of waiting) resolve()
+          waiting.clear()
         }
       }
     },
@@ -29,6 +35,10 @@ export function createRunningUploads(): RunningUploads {
     },
     abortAll(reason) {
       for (const set of running.values()) for (const controller of set) controller.abort(reason)
+    },
+    idle() {
+      if (running.size === 0) return Promise.resolve()
+      return new Promise((resolve) => waiting.add(resolve))
     }
   }
 }
