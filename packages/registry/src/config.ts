@@ -17,8 +17,8 @@ export const registryConfigSchema = Type.Object(
       minLength: 1
     }),
     secret: Type.String({
-      description: 'What callers send as `Authorization: Bearer <secret>`',
-      minLength: 8
+      description: 'What callers send as `Authorization: Bearer <secret>`; printable ASCII',
+      pattern: '^[!-~][ -~]{6,}[!-~]$'
     }),
     poolSize: Type.Optional(
       Type.Integer({ description: 'Connections to PostgreSQL', minimum: 1, default: 10 })

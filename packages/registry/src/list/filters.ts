@@ -40,11 +40,11 @@ function addText(conditions: Conditions, values: string[], expression: string, c
   if (values.includes('') && expression !== column) conditions.where.push(`${column} IS NOT NULL`)
 }
 
-const text: Filter = (conditions, value, name) =>
-  addText(conditions, wanted(value), `i.${name}`, `i.${name}`)
+const status: Filter = (conditions, value) =>
+  addText(conditions, wanted(value), 'i.status', 'i.status')
 
-const name: Filter = (conditions, value) =>
-  addText(conditions, wanted(value), `coalesce(i.name, '')`, 'i.name')
+const nullableText: Filter = (conditions, value, column) =>
+  addText(conditions, wanted(value), `coalesce(i.${column}, '')`, `i.${column}`)
 
 const id: Filter = (conditions, value) => {
   const ids = wanted(value).filter(isUuid)
@@ -55,10 +55,22 @@ const equal: Filter = (conditions, value, column) => {
   conditions.where.push(`i.${column} = ${conditions.value(value)}`)
 }
 
+/** A comparison in the form that the index of its column has. */
+function compareInteger(conditions: Conditions, column: string, sign: string, operand: string) {
+  const right = `${sign} ${conditions.value(operand)}::bigint`
+  if (column === 'size') {
+    conditions.where.push(`coalesce(i.size, 0) ${right}`, 'i.size IS NOT NULL')
+    return
+  }
+  conditions.where.push(`i.${column} ${right}`)
+  const isPartial = column === 'min_ram' || column === 'min_disk'
+  if (isPartial && sign !== '<=' && BigInt(operand) > 0n) conditions.where.push(`i.${column} > 0`)
+}
+
 const integer: Filter = (conditions, value, column) => {
   const operand = parseInteger(value)
   if (operand === undefined) conditions.nothing()
-  else conditions.where.push(`i.${column} = ${conditions.value(operand)}::bigint`)
+  else compareInteger(conditions, column, '=', operand)
 }
 
 const bound =
@@ -66,7 +78,7 @@ const bound =
   (conditions, value, parameter) => {
     const operand = parseInteger(value)
     if (operand === undefined) throw invalidQuery(`${parameter} needs an integer.`)
-    conditions.where.push(`i.${column} ${sign} ${conditions.value(operand)}::bigint`)
+    compareInteger(conditions, column, sign, operand)
   }
 
 const notNumeric: Filter = (_conditions, _value, parameter) => {
@@ -121,9 +133,9 @@ const changesSince: Filter = () => {
 }
 
 const FILTERS: ReadonlyMap<string, Filter> = new Map<string, Filter>([
-  ['name', name],
   ['id', id],
-  ...['status', 'container_format', 'disk_format'].map((n): [string, Filter] => [n, text]),
+  ['status', status],
+  ...['name', 'container_format', 'disk_format'].map((n): [string, Filter] => [n, nullableText]),
   ...['created_at', 'updated_at'].map((n): [string, Filter] => [n, moment]),
   ...['owner', 'checksum', 'os_hash_algo', 'os_hash_value'].map((n): [string, Filter] => [
     n,

@@ -67,8 +67,7 @@ const TABLES = [
     garbage_at timestamptz,
     next_at timestamptz,
     claim uuid,
-    claimed_until timestamptz,
-    UNIQUE (store, key)
+    claimed_until timestamptz
   )`,
   `CREATE TABLE operations (
     id uuid PRIMARY KEY,
@@ -120,27 +119,64 @@ const TABLES = [
 const SHOWN = `deleted_at IS NULL AND status <> 'killed' AND NOT os_hidden`
 const HIDDEN = `deleted_at IS NULL AND status <> 'killed' AND os_hidden`
 
-/**
- * Every branch of a list is fixed to one owner or to one visibility, so two columns lead all
- * indexes, followed by the sort keys as pages compare them (a null name sorts like '').
- */
-const INDEXES = [
-  ...['owner', 'visibility'].flatMap((lead) => [
-    `CREATE INDEX images_${lead}_created ON images (${lead}, created_at, id) WHERE ${SHOWN}`,
-    `CREATE INDEX images_${lead}_name
-      ON images (${lead}, (coalesce(name, '')), created_at, id) WHERE ${SHOWN}`,
-    `CREATE INDEX images_${lead}_status ON images (${lead}, status, created_at, id) WHERE ${SHOWN}`,
-    `CREATE INDEX images_${lead}_hidden ON images (${lead}, created_at, id) WHERE ${HIDDEN}`
+/** Sort keys as pages compare them: what is null sorts like '' and 0. */
+const KEYS: Readonly<Record<string, string>> = {
+  name: `(coalesce(name, ''))`,
+  status: 'status',
+  size: '(coalesce(size, 0))',
+  updated: 'updated_at'
+}
+
+/** Every branch of a list is fixed to one owner or to one visibility, so these lead the indexes. */
+const LISTS = ['owner', 'visibility'].flatMap((lead) => [
+  `CREATE INDEX images_${lead}_created ON images (${lead}, created_at, id) WHERE ${SHOWN}`,
+  ...Object.entries(KEYS).map(
+    ([name, key]) => `CREATE INDEX images_${lead}_${name}
+      ON images (${lead}, ${key}, created_at, id) WHERE ${SHOWN}`
+  ),
+  `CREATE INDEX images_${lead}_hidden ON images (${lead}, created_at, id) WHERE ${HIDDEN}`
+])
+
+/** For filters of administrators, whose lists are as long as the catalogue. */
+const FILTERS = [
+  ...['disk_format', 'container_format'].map(
+    (column) => `CREATE INDEX images_${column}
+      ON images ((coalesce(${column}, '')), created_at, id) WHERE ${SHOWN}`
+  ),
+  ...['min_ram', 'min_disk'].map(
+    (column) => `CREATE INDEX images_${column} ON images (${column}, created_at, id)
+      WHERE ${SHOWN} AND ${column} > 0`
+  ),
+  `CREATE INDEX images_virtual_size ON images (virtual_size) WHERE virtual_size IS NOT NULL`,
+  `CREATE INDEX images_protected ON images (created_at, id) WHERE ${SHOWN} AND protected`,
+  // hash indexes: only ever asked for whole values, and these are long
+  `CREATE INDEX images_os_hash_value ON images USING hash (os_hash_value)
+    WHERE os_hash_value IS NOT NULL`,
+  'CREATE INDEX images_checksum ON images USING hash (checksum) WHERE checksum IS NOT NULL'
+]
+
+/** The planner does not look at what a partial index knows about its expressions. */
+const STATISTICS = [
+  ...['name', 'disk_format', 'container_format'].map((column) => [
+    column,
+    `coalesce(${column}, '')`
   ]),
+  ['size', 'coalesce(size, 0)']
+].map(([name, value]) => `CREATE STATISTICS images_${name}_values ON (${value}) FROM images`)
+
+const INDEXES = [
+  ...LISTS,
+  ...FILTERS,
+  ...STATISTICS,
   `CREATE INDEX images_tags ON images USING gin (tags) WITH (fastupdate = off)
     WHERE deleted_at IS NULL AND tags <> '{}'`,
   `CREATE INDEX images_properties ON images USING gin (properties jsonb_path_ops)
     WITH (fastupdate = off) WHERE deleted_at IS NULL AND properties <> '{}'`,
-  `CREATE INDEX images_os_hash_value ON images (os_hash_value) WHERE os_hash_value IS NOT NULL`,
-  `CREATE INDEX images_checksum ON images (checksum) WHERE checksum IS NOT NULL`,
   'CREATE INDEX images_blob ON images (blob_id) WHERE blob_id IS NOT NULL',
   'CREATE INDEX members_member ON members (member, status, image_id)',
   'CREATE INDEX placements_blob ON placements (blob_id)',
+  // keys are ours and used once; outside locations may serve several images
+  `CREATE UNIQUE INDEX placements_key ON placements (store, md5(key)) WHERE role <> 'external'`,
   `CREATE INDEX placements_garbage ON placements (store, next_at) WHERE state = 'garbage'`,
   `CREATE UNIQUE INDEX operations_exclusive ON operations (image_id)
     WHERE exclusive AND state IN ('pending', 'running')`,
