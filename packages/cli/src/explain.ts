@@ -3,10 +3,13 @@ import { ConfigError, redactUrls } from '@tank/service'
 function sentence(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code, port, syscall } = error as NodeJS.ErrnoException & { port?: number }
-  if (syscall === 'listen' && code === 'EADDRINUSE') {
-    return `port ${port ?? ''} is in use by another program. Choose another with --port.`
+  if (syscall === 'listen' || syscall === 'bind') {
+    if (code === 'EADDRINUSE') {
+      return `port ${port} is in use by another program. Choose another with --port.`
+    }
+    if (code === 'EACCES') return `this user may not listen on port ${port}. Choose another.`
+    if (code === 'EADDRNOTAVAIL') return 'the address of --host is not one of this machine.'
   }
-  if (syscall === 'listen' && code === 'EACCES') return `port ${port ?? ''} needs more rights.`
   return error.message || error.name
 }
 

@@ -4,6 +4,7 @@ import { createRegistryClient } from '@tank/client'
 import { buildRegistry, type RegistryConfig, registryConfigSchema } from '@tank/registry'
 import { runServer } from '@tank/service'
 import type { FastifyBaseLogger } from 'fastify'
+import { checkPort } from '../check-port.ts'
 import { type CommandCall, FLAGS } from '../command-line.ts'
 import { readConfig, type ServeConfig } from '../config.ts'
 import { type DataDir, openDataDir } from '../data-dir.ts'
@@ -89,6 +90,7 @@ async function start(context: Start): Promise<void> {
   const dataDir = await openDataDir(dataDirectory(call))
   add({ stop: () => dataDir.release() })
   const { api } = config
+  await checkPort(api.host, api.port)
   const pool = recruitWorkers(api.workers, log)
   add({ stop: async () => pool.kill() })
   const { databaseUrl } = config.registry

@@ -79,9 +79,9 @@ async function copyBinaries(from: Binaries, root: string): Promise<string> {
 /** Binaries that an account can run: those of the package, or a copy in `root`. */
 export async function usableBinaries(
   account: Account | undefined,
-  root: string
+  root: string,
+  found: Binaries = findBinaries()
 ): Promise<Binaries & { readonly isCopy: boolean }> {
-  const found = findBinaries()
   if (versionAs(account, found.folder) !== undefined) return { ...found, isCopy: false }
   let folder: string
   try {

@@ -1,5 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, chown, mkdir, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  mkdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  writeFile
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dataDirHash } from '../run-dir.ts'
 import { type Account, canUse, serverAccount } from './account.ts'
@@ -48,10 +59,27 @@ function checkExisting(data: string, binaries: Binaries): void {
   }
 }
 
-async function noteAway(dataDir: string, data: string): Promise<void> {
-  const path = join(dataDir, NOTE)
-  await writeFile(`${path}.new`, `${JSON.stringify({ postgres: data })}\n`, { mode: 0o644 })
+async function writeWhole(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, `${text}\n`, { mode: 0o644 })
   await rename(`${path}.new`, path)
+}
+
+/**
+ * A data directory that was copied says the same about its database as the original. Only one of
+ * them may use it: the one that is written down beside the database, unless that one is gone.
+ */
+async function claimAway(dataDir: string, data: string): Promise<void> {
+  const note = join(dirname(data), 'owner')
+  const own = await realpath(dataDir)
+  const owner = (await readFile(note, 'utf8').catch(() => '')).trim()
+  if (owner === own) return
+  if (owner !== '' && recordedPlace(owner) === data) {
+    throw new Error(
+      `the database in ${data} belongs to the data directory ${owner}. ` +
+        `${dataDir} seems to be a copy of it; use another directory.`
+    )
+  }
+  await writeWhole(note, own)
 }
 
 /** A folder that the account owns, inside one that it can enter. */
@@ -65,16 +93,22 @@ async function ownedFolder(path: string, account: Account | undefined): Promise<
 async function dataPlace(dataDir: string, account: Account | undefined): Promise<string> {
   const near = join(dataDir, 'postgres')
   const recorded = recordedPlace(dataDir)
-  if (recorded !== undefined) return recorded
+  if (recorded !== undefined) {
+    await claimAway(dataDir, recorded)
+    return recorded
+  }
   if (account === undefined || isInitialised(near)) return near
   const existed = existsSync(near)
   await ownedFolder(near, account)
   if (canUse(account, near, true)) return near
   if (!existed) await rmdir(near)
-  const folder = join(SHARED_ROOT, await dataDirHash(dataDir))
-  await mkdir(folder, { recursive: true, mode: 0o755 })
-  await noteAway(dataDir, join(folder, 'postgres'))
-  return join(folder, 'postgres')
+  // never the place of an earlier directory with this path, whose images are gone
+  const name = `${await dataDirHash(dataDir)}-${randomBytes(3).toString('hex')}`
+  const away = join(SHARED_ROOT, name, 'postgres')
+  await mkdir(dirname(away), { recursive: true, mode: 0o755 })
+  await claimAway(dataDir, away)
+  await writeWhole(join(dataDir, NOTE), JSON.stringify({ postgres: away }))
+  return away
 }
 
 export async function findPlaces(dataDir: string): Promise<Places> {
@@ -101,7 +135,7 @@ export async function findPlaces(dataDir: string): Promise<Places> {
 
 /** Makes an empty folder beside the final one, for `initdb`; what an earlier try left is removed. */
 export async function freshFolder({ data, account }: Places): Promise<string> {
-  const folder = join(dirname(data), `${data.slice(dirname(data).length + 1)}.new`)
+  const folder = `${data}.new`
   await rm(folder, { recursive: true, force: true })
   await ownedFolder(folder, account)
   return folder

@@ -8,7 +8,7 @@ import {
   renameSync,
   statSync
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { realpath, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { identityOf } from './account.ts'
 import { PROGRAM_ENV } from './initialise.ts'
@@ -17,6 +17,7 @@ import { factsOf, waitForEnd } from './processes.ts'
 
 interface PidFile {
   readonly pid: number
+  readonly folder: string
   /** Seconds since 1970. */
   readonly startedAt: number
   readonly status: string
@@ -30,7 +31,7 @@ function readPidFile(data: string): PidFile | undefined {
     const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
     const [pid, startedAt] = [Number(lines[0]), Number(lines[2])]
     if (!(Number.isInteger(pid) && pid > 0)) return undefined
-    return { pid, startedAt, status: lines[7]?.trim() ?? '' }
+    return { pid, startedAt, folder: lines[1] ?? '', status: lines[7]?.trim() ?? '' }
   } catch {
     return undefined
   }
@@ -50,7 +51,9 @@ function isRunning({ pid, startedAt }: PidFile): boolean {
 export async function stopLeftOver(data: string): Promise<number | undefined> {
   const found = readPidFile(data)
   if (found === undefined) return undefined
-  if (!isRunning(found)) {
+  // of a copied folder, the file speaks about the server of the original
+  const isOther = (await realpath(found.folder).catch(() => '')) !== (await realpath(data))
+  if (isOther || !isRunning(found)) {
     await rm(join(data, 'postmaster.pid'), { force: true })
     return undefined
   }
@@ -108,7 +111,7 @@ function settings({ socketFolder, durable }: PostmasterOptions): string[] {
     unix_socket_permissions: '0700',
     port: '5432',
     shared_buffers: '128MB',
-    max_connections: '100',
+    max_connections: '200',
     logging_collector: 'off',
     log_line_prefix: '%m [%p] ',
     log_timezone: 'UTC',

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { FastifyBaseLogger } from 'fastify'
+import { closeLostConnections } from './lost-connections.ts'
 import type { ApiAssignment, FromWorker, ToWorker } from './messages.ts'
 
 export interface WorkerPool {
@@ -24,8 +25,11 @@ interface Recruit {
   readonly isWaiting: Promise<void>
 }
 
-function recruit(): Recruit {
+function recruit(log: FastifyBaseLogger): Recruit {
   const worker = cluster.fork()
+  closeLostConnections(worker)
+  // a message to a worker that has just died; its exit tells the rest
+  worker.on('error', (err) => log.debug({ err }, 'a worker could not be reached'))
   const isWaiting = new Promise<void>((resolve, reject) => {
     worker.once('message', () => resolve())
     worker.once('exit', (code, signal) =>
@@ -48,7 +52,7 @@ class Pool implements WorkerPool {
 
   constructor(size: number, log: FastifyBaseLogger) {
     this.#log = log
-    this.#recruits = Array.from({ length: size }, recruit)
+    this.#recruits = Array.from({ length: size }, () => recruit(log))
     for (const { worker } of this.#recruits) this.#workers.add(worker)
   }
 
@@ -92,7 +96,7 @@ class Pool implements WorkerPool {
   #replace(): void {
     setTimeout(async () => {
       if (this.#isStopping || this.#assignment === undefined) return
-      const next = recruit()
+      const next = recruit(this.#log)
       this.#workers.add(next.worker)
       try {
         await this.#employ(next, this.#assignment)

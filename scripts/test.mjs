@@ -1,0 +1,120 @@
+// Gives the tests a PostgreSQL (TANK_TEST_DATABASE_URL, else one of our own), runs tap with the given
+// arguments, and ends with one plain line. `--soak` runs the long forms of the tests.
+// TANK_TEST_REQUIRE=all lets no skipped test pass.
+import { spawn } from 'node:child_process'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { openEmbeddedPostgres } from '../packages/cli/dist/src/index.js'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const given = process.env.TANK_TEST_DATABASE_URL
+const isRequired = process.env.TANK_TEST_REQUIRE === 'all'
+
+async function openPostgres() {
+  if (given) return { url: given, close: async () => {} }
+  const dataDir = await mkdtemp(join(tmpdir(), 'tank-test-'))
+  // the account that PostgreSQL runs under must get in when we are root
+  await chmod(dataDir, 0o755)
+  const quiet = () => {}
+  const log = { info: quiet, warn: quiet, error: (...line) => process.stderr.write(`${line}\n`) }
+  const postgres = await openEmbeddedPostgres({ dataDir, log, durable: false })
+  return {
+    url: postgres.url,
+    close: async () => {
+      await postgres.kill()
+      await rm(postgres.data, { recursive: true, force: true })
+      await rm(dataDir, { recursive: true, force: true })
+      await rm(postgres.runDir.own, { recursive: true, force: true })
+      await rm(postgres.runDir.postgres, { recursive: true, force: true })
+    }
+  }
+}
+
+/** Reads TAP: the totals of the last line, and what was skipped, by its whole name. */
+function createReader() {
+  const names = []
+  const skipped = []
+  const totals = { pass: 0, fail: 0, skip: 0, todo: 0 }
+  let rest = ''
+  const readLine = (line) => {
+    const subtest = /^( *)# Subtest: (.*)$/.exec(line)
+    if (subtest !== null) {
+      const depth = subtest[1].length / 4
+      names.splice(depth, names.length, subtest[2])
+    }
+    const skip = /^( *)ok \d+ - (.*?) *# SKIP(.*)$/i.exec(line)
+    // a case that does not apply (a store without that power) is not a test that was left out
+    if (skip !== null && !/^ *n\/a\b/.test(skip[3])) {
+      const where = names.slice(0, skip[1].length / 4)
+      skipped.push(
+        `${[...where, skip[2]].join(' > ')}${skip[3] === '' ? '' : ` (${skip[3].trim()})`}`
+      )
+    }
+    const total = /^# \{ (.*) \}$/.exec(line)
+    if (total !== null) {
+      for (const [, key, value] of total[1].matchAll(/(\w+): (\d+)/g)) totals[key] = Number(value)
+    }
+  }
+  return {
+    totals,
+    skipped,
+    write: (chunk) => {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) readLine(line)
+    },
+    end: () => readLine(rest)
+  }
+}
+
+const args = process.argv.slice(2)
+const isSoak = args.includes('--soak')
+const tapArgs = args.filter((each) => each !== '--soak')
+if (!tapArgs.some((each) => each.includes('coverage'))) tapArgs.unshift('--disable-coverage')
+
+let wasStopped = false
+let tap
+const stop = () => {
+  wasStopped = true
+  tap?.kill('SIGTERM')
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
+
+const postgres = await openPostgres()
+const reader = createReader()
+let code = 1
+try {
+  if (!wasStopped) {
+    tap = spawn(join(root, 'node_modules/.bin/tap'), ['--reporter=tap', ...tapArgs], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {
+        ...process.env,
+        TANK_TEST_DATABASE_URL: postgres.url,
+        ...(isSoak ? { TANK_TEST_SOAK: '1' } : {})
+      }
+    })
+    tap.stdout.setEncoding('utf8')
+    tap.stdout.on('data', (chunk) => {
+      process.stdout.write(chunk)
+      reader.write(chunk)
+    })
+    code = await new Promise((resolve) => {
+      tap.on('error', () => resolve(1))
+      tap.on('close', resolve)
+    })
+    reader.end()
+  }
+} finally {
+  await postgres.close()
+}
+const { totals, skipped } = reader
+for (const name of skipped) process.stdout.write(`skipped: ${name}\n`)
+const isRefused = isRequired && skipped.length > 0
+if (isRefused) process.stdout.write('TANK_TEST_REQUIRE=all: no test may be skipped\n')
+if (totals.pass + totals.fail === 0) process.stdout.write('no test ran\n')
+const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : ''
+process.stdout.write(`${totals.pass} passed, ${totals.fail} failed${tail}\n`)
+process.exit(wasStopped ? 130 : code !== 0 || isRefused ? 1 : 0)
