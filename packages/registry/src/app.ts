@@ -3,9 +3,9 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'f
 import { type RegistryConfig, toSettings } from './config.ts'
 import { openDatabase } from './db/database.ts'
 import { migrate } from './db/migrate.ts'
-import { installAuth } from './http/auth.ts'
+import { auth } from './http/auth.ts'
 import { installBodies } from './http/body.ts'
-import { installCaller } from './http/caller.ts'
+import { caller } from './http/caller.ts'
 import { installOpenApi } from './http/openapi.ts'
 import { installValidation } from './http/validation.ts'
 import { activateImageRoute } from './routes/activate-image.ts'
@@ -56,8 +56,8 @@ async function installRoutes(
 ): Promise<void> {
   await app.register(
     async (v1) => {
-      installAuth(v1, secret)
-      installCaller(v1)
+      await v1.register(auth, { secret })
+      await v1.register(caller)
       installBodies(v1)
       installValidation(v1)
       for (const route of ROUTES) await v1.register(route, options)

@@ -1,6 +1,5 @@
 import { type Change, type RegistryCaller, TankError } from '@tank/model'
-import { type Database, run } from './db/database.ts'
-import type { Executor } from './db/tables.ts'
+import { type Database, type Executor, run } from './db/database.ts'
 import { displayId, exactTime } from './images/document.ts'
 
 export type ChangeType =

@@ -1,6 +1,5 @@
 import type { GarbagePlacement } from '@tank/model'
-import { type Database, run } from './db/database.ts'
-import type { Executor } from './db/tables.ts'
+import { type Database, type Executor, run } from './db/database.ts'
 import { charge } from './usage.ts'
 
 /** How long a collector has for the placements that it was given. */

@@ -1,7 +1,6 @@
 import { type MemberDocument, type MemberStatus, type RegistryCaller, TankError } from '@tank/model'
 import { noteChange } from './changes.ts'
-import { type Database, run } from './db/database.ts'
-import type { Executor } from './db/tables.ts'
+import { type Database, type Executor, run } from './db/database.ts'
 import { displayId, shownTime } from './images/document.ts'
 import { type LockedImage, lockVisibleImage } from './images/lock.ts'
 import { checkImageId, imageNotFound } from './images/show.ts'

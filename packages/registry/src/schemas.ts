@@ -8,7 +8,7 @@ import {
 } from '@tank/model'
 import { type TSchema, Type } from 'typebox'
 
-export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
+const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
 
 const oneOf = <const T extends readonly string[]>(values: T) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values] })
@@ -18,14 +18,14 @@ const strict = { additionalProperties: false } as const
 export const Uuid = Type.String({
   pattern: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
 })
-export const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const Md5 = Type.String({ pattern: '^[0-9a-f]{32}$' })
 const HashValue = Type.String({ pattern: '^[0-9a-f]{1,128}$' })
 const Token = Type.String({ minLength: 1, maxLength: 255 })
 const Reason = Type.String({ maxLength: 4096 })
-export const MemberId = Type.String({ minLength: 1, maxLength: LIMITS.memberLength })
-export const ImageStatus = oneOf(IMAGE_STATUSES)
+const MemberId = Type.String({ minLength: 1, maxLength: LIMITS.memberLength })
+const ImageStatus = oneOf(IMAGE_STATUSES)
 
 const FIELDS = {
   name: Type.Optional(nullable(Type.String({ maxLength: LIMITS.nameLength }))),
@@ -95,7 +95,7 @@ const BLOB_FACTS = {
   format: nullable(Type.String({ minLength: 1, maxLength: 64 }))
 }
 
-export const PlacementSchema = Type.Object(
+const PlacementSchema = Type.Object(
   {
     id: Uuid,
     store: Token,
@@ -115,7 +115,7 @@ export const ImageDataSchema = Type.Object({
   placements: Type.Array(PlacementSchema)
 })
 
-export const OperationKind = oneOf(['upload', 'stage', 'import', 'copy', 'convert', 'delete'])
+const OperationKind = oneOf(['upload', 'stage', 'import', 'copy', 'convert', 'delete'])
 export const OperationState = oneOf(['pending', 'running', 'success', 'failure'])
 
 export const BeginOperationSchema = Type.Object(

@@ -1,7 +1,6 @@
 import { TankError, type Usage } from '@tank/model'
 import type { Quotas } from './config.ts'
-import { type Database, run } from './db/database.ts'
-import type { Executor } from './db/tables.ts'
+import { type Database, type Executor, run } from './db/database.ts'
 
 /** What one transaction adds to the usage of a project; negative numbers give back. */
 export interface Charge {

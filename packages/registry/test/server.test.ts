@@ -51,7 +51,7 @@ t.test('migrations: servers that boot together, and a second time', async (t) =>
   await pool.end()
 })
 
-t.test('a database that is away is 503, and comes back', async (t) => {
+t.test('a database that is away is 503, and the server lives on', async (t) => {
   const app = await buildRegistry({ databaseUrl: NOWHERE, secret: SECRET, migrate: false })
   t.teardown(() => app.close())
   const headers = { authorization: `Bearer ${SECRET}` }

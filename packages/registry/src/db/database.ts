@@ -2,12 +2,14 @@ import type { FastifyBaseLogger } from 'fastify'
 import { CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { isConflict, toRegistryError } from './errors.ts'
-import type { Executor, Tables } from './tables.ts'
 
 const INT8 = 20
 /** Prepared statements live as long as their connection, so their number is bounded. */
 const MAX_NAMES = 64
 const MAX_TRIES = 4
+
+/** A database or a transaction in it. */
+export type Executor = Kysely<unknown>
 
 export interface DatabaseOptions {
   readonly url: string
@@ -17,7 +19,6 @@ export interface DatabaseOptions {
 }
 
 export interface Database {
-  readonly kysely: Kysely<Tables>
   /**
    * Runs one statement as it is and returns rows as arrays. A named one is planned once a
    * connection: for texts that do not vary with what a user asks for.
@@ -92,8 +93,8 @@ function withRegistryErrors(pool: pg.Pool) {
   }
 }
 
-export function createKysely(pool: pg.Pool): Kysely<Tables> {
-  return new Kysely<Tables>({ dialect: new PostgresDialect({ pool: withRegistryErrors(pool) }) })
+export function createKysely(pool: pg.Pool): Kysely<unknown> {
+  return new Kysely<unknown>({ dialect: new PostgresDialect({ pool: withRegistryErrors(pool) }) })
 }
 
 /** Opens the database; nothing connects before the first query. */
@@ -111,7 +112,6 @@ export function openDatabase(options: DatabaseOptions): Database {
   }
 
   return {
-    kysely,
     async query(text, values, named = false) {
       const name = named ? nameOf(text) : undefined
       try {

@@ -2,7 +2,6 @@ import { type Kysely, type MigrationResultSet, Migrator } from 'kysely'
 import type pg from 'pg'
 import { createKysely, openPool } from './database.ts'
 import { MIGRATIONS } from './migrations/index.ts'
-import type { Tables } from './tables.ts'
 
 export interface MigrationState {
   readonly name: string
@@ -14,13 +13,13 @@ export interface MigrationState {
 const MIGRATION_TIMEOUT_MS = 3_600_000
 const SILENT = { warn: () => undefined }
 
-function createMigrator(kysely: Kysely<Tables>): Migrator {
+function createMigrator(kysely: Kysely<unknown>): Migrator {
   return new Migrator({ db: kysely, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } })
 }
 
 async function withKysely<T>(
   database: string | pg.Pool,
-  use: (kysely: Kysely<Tables>) => Promise<T>
+  use: (kysely: Kysely<unknown>) => Promise<T>
 ): Promise<T> {
   if (typeof database !== 'string') return use(createKysely(database))
   const pool = openPool({

@@ -1,11 +1,15 @@
 import { TankError } from '@tank/model'
 import { secretsEqual } from '@tank/service'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
 
 const BEARER = /^Bearer +(.+)$/i
 
-/** Every request of this scope has to carry the secret that callers and registry share. */
-export function installAuth(app: FastifyInstance, secret: string): void {
+export interface AuthOptions {
+  readonly secret: string
+}
+
+const authPlugin: FastifyPluginAsync<AuthOptions> = async (app, { secret }) => {
   app.addHook('onRequest', async (request) => {
     const given = BEARER.exec(request.headers.authorization ?? '')?.[1]
     if (given === undefined || !secretsEqual(given, secret)) {
@@ -15,3 +19,9 @@ export function installAuth(app: FastifyInstance, secret: string): void {
     }
   })
 }
+
+/** Every request of this scope has to carry the secret that callers and registry share. */
+export const auth: FastifyPluginAsync<AuthOptions> = fp(authPlugin, {
+  name: '@tank/registry/auth',
+  fastify: '5.x'
+})

@@ -1,5 +1,6 @@
 import { isStorableText, type RegistryCaller, TankError, textLength } from '@tank/model'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -40,13 +41,18 @@ function readCaller(request: FastifyRequest): RegistryCaller {
   }
 }
 
-/** Reads the caller of every request of this scope from its headers. */
-export function installCaller(app: FastifyInstance): void {
+const callerPlugin: FastifyPluginAsync = async (app) => {
   app.decorateRequest('registryCaller')
   app.addHook('onRequest', async (request) => {
     request.registryCaller = readCaller(request)
   })
 }
+
+/** Reads the caller of every request of this scope from its headers. */
+export const caller: FastifyPluginAsync = fp(callerPlugin, {
+  name: '@tank/registry/caller',
+  fastify: '5.x'
+})
 
 /** Refuses callers that are no administrators of Tank. */
 export function requireAdmin(request: FastifyRequest): void {

@@ -1,7 +1,6 @@
 import { type RegistryCaller, TankError } from '@tank/model'
 import { noteChange } from '../changes.ts'
-import { type Database, run } from '../db/database.ts'
-import type { Executor } from '../db/tables.ts'
+import { type Database, type Executor, run } from '../db/database.ts'
 import { releaseBlob } from '../garbage.ts'
 import { failOperation, OPERATION_COLUMNS, type RunningOperation } from '../operations/end.ts'
 import { charge } from '../usage.ts'

@@ -1,6 +1,5 @@
 import type { ImageStatus, RegistryCaller } from '@tank/model'
-import { run } from '../db/database.ts'
-import type { Executor } from '../db/tables.ts'
+import { type Executor, run } from '../db/database.ts'
 import { checkImageId, imageNotFound } from './show.ts'
 import { visibilityValues, visibleById } from './visibility.ts'
 

@@ -1,7 +1,6 @@
 import { type ImageFields, type RegistryCaller, TankError } from '@tank/model'
 import type { Quotas } from '../config.ts'
-import { type Database, run } from '../db/database.ts'
-import type { Executor } from '../db/tables.ts'
+import { type Database, type Executor, run } from '../db/database.ts'
 import { charge, checkQuotas } from '../usage.ts'
 import { documentText } from './document.ts'
 import { checkFields, uniqueTags } from './fields.ts'

@@ -1,7 +1,6 @@
 import type { ImageStatus } from '@tank/model'
 import { type Actor, type ChangeType, noteChange } from '../changes.ts'
-import { run } from '../db/database.ts'
-import type { Executor } from '../db/tables.ts'
+import { type Executor, run } from '../db/database.ts'
 import { releaseBlob } from '../garbage.ts'
 import type { LockedImage } from '../images/lock.ts'
 import { charge } from '../usage.ts'

@@ -1,6 +1,5 @@
 import { isUuid } from '@tank/model'
-import { run } from '../db/database.ts'
-import type { Executor } from '../db/tables.ts'
+import { type Executor, run } from '../db/database.ts'
 import { type LockedImage, lockImage } from '../images/lock.ts'
 import { OPERATION_COLUMNS, type RunningOperation } from './end.ts'
 

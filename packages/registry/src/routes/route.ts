@@ -1,4 +1,4 @@
-import type { FastifyPluginAsyncTypebox, TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import type { Settings } from '../config.ts'
@@ -13,7 +13,6 @@ export interface RouteOptions {
 }
 
 export type RoutePlugin = FastifyPluginAsyncTypebox<RouteOptions>
-export type { TypeBoxTypeProvider }
 
 export const ImageParams = Type.Object({ id: Type.String() })
 export const OperationParams = Type.Object({ id: Type.String() })
