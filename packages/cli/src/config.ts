@@ -86,7 +86,6 @@ export const schemas = {
 
 export type ServeConfig = Static<typeof schemas.serve>
 export type ApiServerConfig = Static<typeof schemas.api>['api']
-export type RegistryServerConfig = Static<typeof schemas.registry>['registry']
 export type LogLevel = ServeConfig['log']['level']
 
 type Env = Readonly<Record<string, string | undefined>>

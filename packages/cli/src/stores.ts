@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { StorePlugin } from '@tank/api'
 
 type Exports = string | null | { readonly [condition: string]: Exports } | readonly Exports[]
@@ -46,18 +46,30 @@ function resolveFrom(use: string, folder: string): string | undefined {
   }
 }
 
+type Module = { readonly default?: unknown }
+
+/** The stores that come with tank. */
+const OWN: Readonly<Record<string, () => Promise<Module>>> = {
+  '@tank/store-fs': () => import('@tank/store-fs')
+}
+
+async function load(use: string, configFolder: string): Promise<Module> {
+  const path = resolveFrom(use, configFolder)
+  if (path === undefined && Object.hasOwn(OWN, use)) return (await OWN[use]?.()) ?? {}
+  const found = path ?? resolveFrom(use, dirname(fileURLToPath(import.meta.url)))
+  if (found === undefined || !existsSync(found)) {
+    throw new Error(`the store package ${use} was found neither from ${configFolder} nor in tank`)
+  }
+  return await import(pathToFileURL(found).href)
+}
+
 /**
  * Makes the loader of store plugins. What `use` names is looked for from the folder of the
  * configuration file first, so that one's own packages work, then among Tank's own.
  */
 export function storeLoader(configFolder: string): (use: string) => Promise<StorePlugin> {
-  const own = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname)
   return async (use) => {
-    const path = resolveFrom(use, configFolder) ?? resolveFrom(use, own)
-    if (path === undefined || !existsSync(path)) {
-      throw new Error(`the store package ${use} was found neither from ${configFolder} nor in tank`)
-    }
-    const module: { readonly default?: unknown } = await import(pathToFileURL(path).href)
+    const module = await load(use, configFolder)
     if (typeof module.default !== 'function') {
       throw new Error(`${use} is no store package: its default export is no Fastify plugin`)
     }

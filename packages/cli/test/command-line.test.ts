@@ -72,7 +72,7 @@ t.test('check-config names every fault with its place and source', async (t) => 
   const api = await call(['check-config', '--config', file, '--for', 'api'])
   t.match(api, {
     code: 2,
-    err: /\/api\/registry\/urls: missing[^]*\/api\/registry\/secret: missing/
+    err: /\/api\/registry\/urls: missing[\s\S]*\/api\/registry\/secret: missing/
   })
 })
 
@@ -112,7 +112,7 @@ t.test('without identities only this machine is served, unless told so', async (
     ['check-config']
   ]) {
     const refused = await call(args, { TANK_API__HOST: '0.0.0.0' })
-    t.match(refused, { code: 1, err: /everyone an administrator[^]*ALLOW_OPEN/ })
+    t.match(refused, { code: 1, err: /everyone an administrator[\s\S]*ALLOW_OPEN/ })
   }
 })
 

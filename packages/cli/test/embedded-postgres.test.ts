@@ -180,7 +180,7 @@ t.test('as root: an existing account, and places that it can enter', onlyRoot, a
   mkdirSync(closed, { mode: 0o700 })
   const away = await open(join(closed, 'data'))
   t.match(away.data, /^\/var\/lib\/tank\//)
-  t.match(away.notes.join('\n'), /runs as (postgres|nobody)[^]*lies in \/var\/lib\/tank\//)
+  t.match(away.notes.join('\n'), /runs as (postgres|nobody)[\s\S]*lies in \/var\/lib\/tank\//)
   await migrate(away.url)
   await away.stop()
   const again = await open(join(closed, 'data'))

@@ -146,7 +146,10 @@ t.test('tank serve: the first minute, an orderly end, the second start', async (
   t.same(await download(first.url, id), data)
   t.equal((await fetch(`${first.url}/versions`)).status, 200)
   t.equal((await fetch(`${first.url}/readyz`)).status, 200)
-  t.match(first.out(), /Tank serves images at http:[^]*curl [^]*curl [^]*curl [^]*Ctrl-C/)
+  t.match(
+    first.out(),
+    /Tank serves images at http:[\s\S]*curl [\s\S]*curl [\s\S]*curl [\s\S]*Ctrl-C/
+  )
   t.ok(first.out().includes(dataDir), 'it says where the data lies')
   const second = await serve(dataDir)
   t.equal(await second.exit, 1)

@@ -45,7 +45,7 @@ export function configVariables(
 }
 
 /** The object schema at a place; of several branches all their keys are known. */
-export function objectBranch(schema: Schema, existing: unknown): Schema | undefined {
+function objectBranch(schema: Schema, existing: unknown): Schema | undefined {
   if (schema.anyOf === undefined) return schema
   const chosen = isTree(existing) ? branchOf(schema, existing) : undefined
   if (chosen !== undefined) return chosen
