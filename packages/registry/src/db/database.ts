@@ -67,15 +67,18 @@ function withRegistryErrors(pool: pg.Pool) {
   const wrap = (client: pg.PoolClient): PostgresPoolClient => {
     const known = clients.get(client)
     if (known !== undefined) return known
+    let isUsable = true
     const wrapped = {
       query: async (text: string, parameters: readonly unknown[]) => {
         try {
           return await client.query(text, [...parameters])
         } catch (error) {
+          // no SQLSTATE: the server has not answered, and may still be at work on it
+          isUsable = isUsable && (error as { code?: unknown }).code !== undefined
           throw toRegistryError(error)
         }
       },
-      release: () => client.release()
+      release: () => client.release(!isUsable)
       // no cursors: nothing here streams rows
     } as unknown as PostgresPoolClient
     clients.set(client, wrapped)
