@@ -13,7 +13,7 @@ function readRules() {
     if (row === null) continue
     const [, id, text] = row
     if (rules.has(id)) throw new Error(`docs/rules.md has ${id} twice`)
-    rules.set(id, { text, why: /^\*not applicable(.*)\*$/.exec(text)?.[1] })
+    rules.set(id, { text, why: /^not applicable(.*)$/.exec(text)?.[1] })
   }
   return rules
 }
