@@ -23,7 +23,7 @@ RUN printf '#!/bin/sh\nexec node /opt/tank/dist/src/bin/tank.js "$@"\n' >/usr/lo
 USER node
 WORKDIR /var/lib/tank
 EXPOSE 9292 9191
-# which server runs here is told by the environment: the compose file sets another one for the registry
+# what is asked for health; the compose file names another address for the registry
 ENV TANK_HEALTH_URL=http://127.0.0.1:9292/healthcheck
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 \
   CMD ["node", "-e", "fetch(process.env.TANK_HEALTH_URL).then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"]
