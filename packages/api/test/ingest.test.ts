@@ -1,10 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { PassThrough, Readable } from 'node:stream'
-import { isTankError } from '@tank/model'
+import type { RegistryClient } from '@tank/client'
+import { isTankError, type Lease, TankError } from '@tank/model'
+import { createLogger } from '@tank/service'
 import t from 'tap'
 import { blockSize } from '../src/ingest/block-sizes.ts'
 import { createDigestPool } from '../src/ingest/digests.ts'
 import { Intake, SenderGone } from '../src/ingest/intake.ts'
+import { keepLease } from '../src/ingest/lease-keeper.ts'
 
 const MIB = 1 << 20
 
@@ -147,3 +150,53 @@ t.test('S-34: half-filled blocks of many uploads stay within a budget', async (t
 function* slices(bytes: Buffer, size: number): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }
+
+/** A registry of which only the heartbeat is called. */
+function heartbeats(answer: (beat: number) => Promise<Lease>): {
+  readonly registry: RegistryClient
+  readonly beats: () => number
+} {
+  let beats = 0
+  const registry = { heartbeat: () => answer(++beats) } as unknown as RegistryClient
+  return { registry, beats: () => beats }
+}
+
+function keep(registry: RegistryClient, lease: Lease) {
+  return keepLease({
+    registry,
+    caller: { project: null, user: null, scope: 'all', requestId: 'req-x' },
+    operationId: 'o',
+    attempt: 'a',
+    begunAt: performance.now(),
+    lease,
+    progress: () => 0,
+    log: createLogger({ level: 'silent' })
+  })
+}
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<unknown>((resolve) => signal.addEventListener('abort', () => resolve(signal.reason)))
+
+t.test('a lease is renewed for as long as the registry says so', async (t) => {
+  const lease = { lease_ms: 200, heartbeat_ms: 40 }
+  const { registry, beats } = heartbeats(async () => lease)
+  const keeper = keep(registry, lease)
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  t.notOk(keeper.signal.aborted, 'long after the first lease would have run out')
+  t.ok(beats() > 3)
+  keeper.stop()
+})
+
+t.test('a lease that is gone, over quota or out of reach stops the writer', async (t) => {
+  for (const [thrown, wanted] of [
+    ['OPERATION_GONE', 'IMAGE_GONE'],
+    ['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED'],
+    ['REGISTRY_UNAVAILABLE', 'REGISTRY_UNAVAILABLE']
+  ] as const) {
+    const { registry } = heartbeats(async () => {
+      throw new TankError(thrown, 'no')
+    })
+    const keeper = keep(registry, { lease_ms: 150, heartbeat_ms: 30 })
+    t.ok(isTankError(await aborted(keeper.signal), wanted), thrown)
+  }
+})

@@ -53,7 +53,7 @@ export function keepLease(options: LeaseKeeperOptions): LeaseKeeper {
         caller,
         operationId,
         { attempt, progress: options.progress() },
-        { signal: AbortSignal.timeout(heldUntil - sentAt) }
+        { signal: AbortSignal.timeout(Math.ceil(heldUntil - sentAt)) }
       )
       heldUntil = sentAt + lease.lease_ms
       schedule(lease.heartbeat_ms)
@@ -65,6 +65,10 @@ export function keepLease(options: LeaseKeeperOptions): LeaseKeeper {
             cause: error
           })
         )
+        return
+      }
+      if (isTankError(error, 'QUOTA_EXCEEDED')) {
+        lose(error)
         return
       }
       log.warn({ err: error, operationId }, 'heartbeat failed')
