@@ -20,10 +20,16 @@ export async function runApi(assignment: ApiAssignment): Promise<RunningServer> 
     logger: log,
     worker: `${workerPrefix}/${process.pid}`
   })
-  app.addHook('onClose', async () => registry.close())
-  return await runServer(app, {
+  const server = await runServer(app, {
     listen: { host: config.host, port: config.port },
     drainMs: config.drainSeconds * 1000,
     log
   })
+  // last of all: what was cut is still to be told to the registry
+  const close = () => registry.close()
+  return {
+    url: server.url,
+    stop: () => server.stop().finally(close),
+    cut: () => server.cut().finally(close)
+  }
 }
