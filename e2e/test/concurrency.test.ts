@@ -36,6 +36,8 @@ await t.test('uploads against each other, against limits and against deletion', 
         size: 8 * MiB,
         async onBlock(index) {
           if (index !== 5) return
+          // the first MiBs may wait in socket buffers for the upload to begin
+          await images.waitFor(id, 'saving', 10_000)
           const data = await images.call('GET', `/v2/images/${id}/file`)
           seen = { status: (await images.show(id)).status, data: data.status }
         }
