@@ -26,8 +26,6 @@ async function openPostgres() {
       await postgres.kill()
       await rm(postgres.data, { recursive: true, force: true })
       await rm(dataDir, { recursive: true, force: true })
-      await rm(postgres.runDir.own, { recursive: true, force: true })
-      await rm(postgres.runDir.postgres, { recursive: true, force: true })
     }
   }
 }

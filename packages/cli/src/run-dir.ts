@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmod, chown, lstat, mkdir, realpath, rmdir } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, realpath, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MAX_SOCKET_PATH } from '@tank/service'
@@ -56,7 +56,10 @@ async function isOwnFolder(path: string, uid: number): Promise<boolean> {
 
 /** The folder that the run directories of this account lie in. */
 async function baseFolder(env: NodeJS.ProcessEnv, uid: number): Promise<string> {
-  if (env.TANK_RUN_DIR) return env.TANK_RUN_DIR
+  if (env.TANK_RUN_DIR) {
+    await mkdir(env.TANK_RUN_DIR, { recursive: true, mode: 0o711 })
+    return env.TANK_RUN_DIR
+  }
   if (uid === 0 && (await isOwnFolder('/run', 0))) {
     await mkdir('/run/tank', { mode: 0o755, recursive: true })
     if (await isOwnFolder('/run/tank', 0)) return '/run/tank'
@@ -99,7 +102,9 @@ export async function openRunDir(options: RunDirOptions): Promise<RunDir> {
     own,
     postgres,
     remove: async () => {
-      for (const folder of [own, postgres]) await rmdir(folder).catch(() => {})
+      await rmdir(own).catch(() => {})
+      // a server that was ended at once may have left its socket
+      await rm(postgres, { recursive: true, force: true }).catch(() => {})
     }
   }
 }

@@ -66,7 +66,6 @@ t.test('made at the first call, found again, reachable by its socket alone', asy
   const address = readFileSync(join(first.data, 'postmaster.pid'), 'utf8').split('\n')[5]
   t.equal(address, '', 'no address of a network')
   await first.stop()
-  await first.runDir.remove()
   t.notOk(isAlive(pid))
   t.notOk(existsSync(first.runDir.own))
   const began = Date.now()

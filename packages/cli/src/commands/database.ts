@@ -1,8 +1,4 @@
-import {
-  type EmbeddedPostgres,
-  type EmbeddedPostgresOptions,
-  openEmbeddedPostgres
-} from '../embedded-postgres/open.ts'
+import { type EmbeddedPostgresOptions, openEmbeddedPostgres } from '../embedded-postgres/open.ts'
 import { openRunDir, type RunDir } from '../run-dir.ts'
 import type { Part } from '../shutdown.ts'
 
@@ -12,10 +8,6 @@ export interface Database {
   readonly description: string
   readonly notes: readonly string[]
   readonly runDir: RunDir
-}
-
-function toPart(postgres: EmbeddedPostgres): Part {
-  return { stop: () => postgres.stop(), cut: () => postgres.stop() }
 }
 
 /** The database that the configuration names, else our own in the data directory. */
@@ -30,8 +22,7 @@ export async function openDatabase(
     return { url, description: 'PostgreSQL, as configured', notes: [], runDir }
   }
   const postgres = await openEmbeddedPostgres(options)
-  add({ stop: () => postgres.runDir.remove() })
-  add(toPart(postgres))
+  add({ stop: () => postgres.stop() })
   return {
     url: postgres.url,
     description: `PostgreSQL ${postgres.version} of its own, in ${postgres.data}`,

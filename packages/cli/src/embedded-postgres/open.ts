@@ -28,6 +28,7 @@ export interface EmbeddedPostgres {
   /** Sentences about what a newcomer would not expect, such as another place of the data. */
   readonly notes: readonly string[]
   readonly runDir: RunDir
+  /** Also removes the run directory. */
   stop(): Promise<void>
   /** Ends at once, without the usual shutdown. */
   kill(): Promise<void>
@@ -132,7 +133,13 @@ export async function openEmbeddedPostgres(
     version: places.binaries.version.split('.').slice(0, 2).join('.'),
     notes: places.notes,
     runDir,
-    stop: () => supervisor.stop(),
-    kill: () => supervisor.kill()
+    stop: async () => {
+      await supervisor.stop()
+      await runDir.remove()
+    },
+    kill: async () => {
+      await supervisor.kill()
+      await runDir.remove()
+    }
   }
 }
