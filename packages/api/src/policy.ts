@@ -52,7 +52,7 @@ const RULES = {
 
 export type Action = keyof typeof RULES
 
-export function may(caller: Caller, action: Action, target: Target | null = null): boolean {
+function may(caller: Caller, action: Action, target: Target | null = null): boolean {
   return RULES[action](caller, target)
 }
 

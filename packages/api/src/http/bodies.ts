@@ -2,10 +2,10 @@ import { TankError } from '@tank/model'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 /** Most bytes of a JSON body. */
-export const JSON_BODY_LIMIT = 1 << 20
+const JSON_BODY_LIMIT = 1 << 20
 
 /** Whether a request brings a body, whatever its method (G2, N3). */
-export function hasBody(request: FastifyRequest): boolean {
+function hasBody(request: FastifyRequest): boolean {
   const { headers, method } = request
   if (headers['transfer-encoding'] !== undefined && ['POST', 'PUT', 'PATCH'].includes(method))
     return true

@@ -19,7 +19,7 @@ export interface ImageParams {
 const PAGE_HEAD = Buffer.from('{"images":')
 
 /** Sends the registry's JSON as it came. */
-export function sendDocument(reply: FastifyReply, raw: RawDocument, status = 200): FastifyReply {
+function sendDocument(reply: FastifyReply, raw: RawDocument, status = 200): FastifyReply {
   return reply.code(status).type('application/json').send(raw.body)
 }
 
@@ -90,7 +90,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
 }
 
 /** The raw query of a request target. */
-export function splitTarget(target: string): { readonly query: string } {
+function splitTarget(target: string): { readonly query: string } {
   const at = target.indexOf('?')
   return { query: at === -1 ? '' : target.slice(at + 1) }
 }

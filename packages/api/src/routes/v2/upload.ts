@@ -11,7 +11,7 @@ import { demand } from '../../policy.ts'
 import type { ImageParams } from './images.ts'
 
 /** Media type of image data; parameters are ignored, anything else is 415. */
-export function demandOctets(request: FastifyRequest): void {
+function demandOctets(request: FastifyRequest): void {
   const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/octet-stream') {
     throw new TankError(
@@ -29,7 +29,7 @@ export function demandOctets(request: FastifyRequest): void {
 }
 
 /** The size that the sender announces, by its own header or by Content-Length. */
-export function announcedSize(request: FastifyRequest): number | undefined {
+function announcedSize(request: FastifyRequest): number | undefined {
   const own = request.headers['x-openstack-image-size']
   const length = request.headers['content-length']
   if (own === undefined) return length === undefined ? undefined : Number(length)
