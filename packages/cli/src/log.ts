@@ -1,4 +1,4 @@
-import { createLogger } from '@tank/service'
+import { createLogger, createOutput } from '@tank/service'
 import type { FastifyBaseLogger } from 'fastify'
 import type { LogLevel } from './config.ts'
 
@@ -49,12 +49,8 @@ export function toText(json: string): string {
 export function openLog(level: LogLevel, name: string): FastifyBaseLogger {
   const isTerminal = process.stderr.isTTY === true
   const chosen = level === 'auto' ? (isTerminal ? 'warn' : 'info') : level
-  return createLogger(
-    { level: chosen, name },
-    {
-      write: (line: string) => {
-        process.stderr.write(isTerminal ? toText(line) : line)
-      }
-    }
-  )
+  const output = isTerminal
+    ? { write: (line: string) => void process.stderr.write(toText(line)) }
+    : createOutput(process.stderr.fd)
+  return createLogger({ level: chosen, name }, output)
 }

@@ -1,4 +1,9 @@
-import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import {
+  type FastifyBaseLogger,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController
+} from 'fastify'
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
 
 const SECRET_HEADERS = [
@@ -64,6 +69,36 @@ export function createLogger(options: LoggerOptions = {}, destination?: Destinat
   return destination === undefined ? pino(all) : pino(all, destination)
 }
 
+const WARN = 40
+
+/**
+ * Where servers write their log: lines of requests are gathered for a moment, since a system call
+ * for each of them costs more than the request itself; warnings and errors go out at once. What is
+ * gathered is written when the process ends by itself.
+ */
+export function createOutput(fd: number): DestinationStream {
+  const gathered = pino.destination({
+    dest: fd,
+    sync: false,
+    minLength: 8192,
+    periodicFlush: 200
+  })
+  return {
+    // makes pino tell the level of each line
+    [Symbol.for('pino.metadata')]: true,
+    lastLevel: 0,
+    write(line: string) {
+      gathered.write(line)
+      if (this.lastLevel >= WARN) gathered.flush()
+    }
+  } as DestinationStream & { lastLevel: number }
+}
+
+/** Makes lines of a logger that hold nothing secret by their making, and so need no redaction. */
+interface Unredacted extends FastifyBaseLogger {
+  child(bindings: object, options?: { redact?: string[] }): FastifyBaseLogger
+}
+
 function showsDebug(level: string): boolean {
   return level === 'debug' || level === 'trace'
 }
@@ -71,6 +106,7 @@ function showsDebug(level: string): boolean {
 /** One line for each answered request, instead of the two of the framework. */
 export class AccessLog extends LogController {
   readonly #level: 'info' | 'debug'
+  #log: FastifyBaseLogger | undefined
 
   constructor(level: 'info' | 'debug') {
     super()
@@ -88,13 +124,15 @@ export class AccessLog extends LogController {
   ): void {
     if (!error && this.#level === 'debug' && !showsDebug(request.log.level)) return
     const line = {
+      reqId: request.id,
       method: request.method,
       url: redactUrls(request.originalUrl),
       status: reply.statusCode,
       ms: Math.round(reply.elapsedTime * 10) / 10,
       from: request.ip
     }
-    if (error) request.log.warn({ ...line, err: error }, 'answer was cut off')
-    else request.log[this.#level](line, 'request')
+    this.#log ??= (request.server.log as Unredacted).child({}, { redact: [] })
+    if (error) this.#log.warn({ ...line, err: error }, 'answer was cut off')
+    else this.#log[this.#level](line, 'request')
   }
 }
