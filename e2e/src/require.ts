@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path'
 import type { Test } from 'tap'
 
 /** With `TANK_TEST_REQUIRE=all` nothing may be skipped: what is missing fails the test. */
-const isRequired = process.env.TANK_TEST_REQUIRE === 'all'
+export const isRequired = process.env.TANK_TEST_REQUIRE === 'all'
 
 /** The long form of tests that have a short one (`npm run test:soak`). */
 export const isSoak = process.env.TANK_TEST_SOAK === '1'
