@@ -11,7 +11,7 @@ import { until } from '../src/wait.ts'
 t.setTimeout(isSoak ? 3_600_000 : 600_000)
 
 const rounds = isSoak ? 20 : isRequired ? 3 : 1
-const blocks = 1024
+const blocks = isSoak || isRequired ? 1024 : 256
 
 /** Status of an answer, or 0 when the connection ended without one. */
 const statusOf = (call: Promise<{ status: number }>) =>
