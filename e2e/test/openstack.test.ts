@@ -161,3 +161,23 @@ await testWith(
     t.equal(digest(await readFile(out), 'sha256'), digest(data, 'sha256'))
   }
 )
+
+/** What keystoneauth, which every OpenStack client uses, makes of an endpoint. */
+const DISCOVER = `
+import sys
+from keystoneauth1 import discover, session
+print(discover.Discover(session.Session(), sys.argv[1]).url_for('2'))
+`
+
+await testWith(t, 'VER7: discovery from the bare address and from /v2', [missing], async (t) => {
+  const { tank } = await startAlone(t)
+  for (const path of ['', '/', '/v2', '/v2/']) {
+    const { code, stdout, stderr } = await command(
+      '/usr/bin/python3',
+      ['-c', DISCOVER, `${tank.url}${path}`],
+      { env: { PATH: process.env.PATH, HOME: '/nonexistent' }, timeoutMs: 30_000 }
+    )
+    t.equal(code, 0, `from '${path}'`, { stderr })
+    t.equal(stdout.trim(), `${tank.url}/v2/`)
+  }
+})

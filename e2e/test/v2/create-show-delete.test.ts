@@ -33,7 +33,7 @@ t.test('create, show, delete, actions', async (t) => {
   const post = (body: unknown, who = P1) => stack.json(who, 'POST', '/v2/images', body)
   const show = (id: string, who = P1) => stack.json(who, 'GET', `/v2/images/${id}`)
 
-  await t.test('CRE1: {} has all defaults and every key', async (t) => {
+  await t.test('CRE1, VIS4: {} has all defaults and every key', async (t) => {
     const { status, body } = await post({})
     t.equal(status, 201)
     t.same(Object.keys(body).sort(), [...ALWAYS_PRESENT].sort())

@@ -187,7 +187,7 @@ t.test('uploads', async (t) => {
     t.equal((await put('4', 'four')).status, 204)
   })
 
-  await t.test('UPL11: the store can be chosen', async (t) => {
+  await t.test('UPL11, DWN9: the store can be chosen', async (t) => {
     const { id } = await stack.create(P1)
     const unknown = await stack.upload(P1, id, 'x', { 'x-image-meta-store': 'nowhere' })
     t.equal(unknown.status, 400)

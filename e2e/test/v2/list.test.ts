@@ -70,7 +70,7 @@ t.test('filters', async (t) => {
     await is(t, 'disk_format=qcow2', ['beta'])
   })
 
-  await t.test('LST5: visibility', async (t) => {
+  await t.test('LST5, LST6: visibility', async (t) => {
     await is(t, 'visibility=public', ['public'])
     await is(t, 'visibility=private', ['beta'])
     await is(t, 'visibility=shared&name=in:alpha,beta,com', ['alpha'])
