@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { MiB, pattern, patternDigest } from '../src/bytes.ts'
 import { patience, startAlone, startCluster } from '../src/cluster.ts'
 import { waitForBytes } from '../src/folder.ts'
-import { request } from '../src/http.ts'
+import { type Answer, request } from '../src/http.ts'
 import { type Missing, missingRoot, testWith } from '../src/require.ts'
 import { tempFolder } from '../src/tank.ts'
 
@@ -117,7 +117,7 @@ await t.test('uploads against each other, against limits and against deletion', 
   await t.test('S-08 DEL5 deletion at 20 moments of an upload', async (t) => {
     for (let moment = 0; moment < 20; moment++) {
       const { id } = await images.create()
-      let deleted: number | undefined
+      let deletion: Promise<Answer> | undefined
       const upload = images
         .upload(
           id,
@@ -125,7 +125,10 @@ await t.test('uploads against each other, against limits and against deletion', 
             size: 20 * MiB,
             seed: moment,
             async onBlock(index) {
-              if (index === moment + 1) deleted = (await images.delete(id)).status
+              if (index !== moment + 1) return
+              // the uploader may be told before the deleter is
+              deletion = images.delete(id)
+              await deletion
             }
           }),
           moment % 2 === 0 ? {} : { length: 20 * MiB }
@@ -136,8 +139,8 @@ await t.test('uploads against each other, against limits and against deletion', 
         )
       const status = await upload
       // bodies that are not read any more are not pulled either: then nothing was deleted yet
-      if (deleted === undefined) deleted = (await images.delete(id)).status
-      t.equal(deleted, 204, `deleted after ${moment + 1} MiB`)
+      deletion ??= images.delete(id)
+      t.equal((await deletion).status, 204, `deleted after ${moment + 1} MiB`)
       t.ok([0, 404, 410].includes(status), `the uploader is told: ${status}`)
       t.equal((await images.call('GET', `/v2/images/${id}`)).status, 404)
     }
@@ -261,7 +264,7 @@ await t.test('a registry and two APIs over one database and one store', async (t
 
   await t.test('deletion through the other API ends an upload', async (t) => {
     const { id } = await a.create()
-    let deleted = 0
+    let deletion: Promise<Answer> | undefined
     const began = Date.now()
     const status = await a
       .upload(
@@ -270,7 +273,9 @@ await t.test('a registry and two APIs over one database and one store', async (t
           size: 1024 * MiB,
           pauseMs: 50,
           async onBlock(index) {
-            if (index === 8) deleted = (await b.delete(id)).status
+            if (index !== 8) return
+            deletion = b.delete(id)
+            await deletion
           }
         })
       )
@@ -278,7 +283,7 @@ await t.test('a registry and two APIs over one database and one store', async (t
         (answer) => answer.status,
         () => 0
       )
-    t.equal(deleted, 204)
+    t.equal((await deletion)?.status, 204)
     t.ok([0, 404, 410].includes(status), `the uploader is told: ${status}`)
     t.ok(Date.now() - began < 15_000, 'at the next heartbeat')
     await waitForBytes(store, 0, patience)

@@ -86,7 +86,7 @@ t.test('S-38 header limits, S-30 names that reach for prototypes', async (t) => 
   t.equal((await sendRaw(port, get(`A: ${'b'.repeat(9000)}\r\n`), 40)).status, 431, 'our limit')
   const over = await sendRaw(port, get(`A: ${'b'.repeat(20_000)}\r\n`), 40)
   t.equal(over.status, 431, "the parser's limit")
-  t.notMatch(over.body, /bbb/, 'the answer does not repeat input')
+  t.notMatch(over.body, /bbbbbb/, 'the answer does not repeat input')
   t.equal((await sendRaw(port, get('A: b\r\n'.repeat(99)), 40)).status, 200)
   t.equal((await sendRaw(port, get('A: b\r\n'.repeat(100)), 40)).status, 431)
   t.equal((await sendRaw(port, get('A: b\r\n'.repeat(200), '/?wide'), 40)).status, 200)
@@ -111,7 +111,8 @@ t.test('S-39 URLs are plain, valid UTF-8 and short', async (t) => {
   ]) {
     const answer = await get(url)
     t.equal(answer.status, 400, url.slice(0, 30))
-    t.notMatch(answer.body, /bbb|%zz/, 'the answer does not repeat input')
+    // a request id may hold a few of these by chance
+    t.notMatch(answer.body, /bbbbbb|%zz/, 'the answer does not repeat input')
   }
   t.equal((await get('/known?a=%E2%82%AC')).status, 200)
   for (const url of ['/known/', '/KNOWN', '//known', '/x/../known', '/x/%2e%2e/known']) {
