@@ -9,6 +9,7 @@ import type {
   ImageSource,
   PutOptions,
   Store,
+  StoredEntry,
   StoredImage,
   StoreFeatures
 } from './store.ts'
@@ -17,6 +18,9 @@ import type {
 export interface GuardLog {
   debug(fields: object, message: string): void
 }
+
+/** The longest time that both kinds of signed URLs of S3 and Chase can live. */
+const WEEK_SECONDS = 7 * 24 * 3600
 
 const guarded = new WeakSet<Store>()
 
@@ -57,6 +61,9 @@ class Guard {
       ...(store.put && { put: this.#putter(store.put.bind(store)) }),
       ...(store.delete && { delete: this.#deleter(store.delete.bind(store)) }),
       ...(store.url && { url: this.#namer(store.url.bind(store)) }),
+      ...(store.presign && { presign: this.#presigner(store.presign.bind(store)) }),
+      ...(store.copy && { copy: this.#copier(store.copy.bind(store)) }),
+      ...(store.list && { list: this.#lister(store.list.bind(store)) }),
       ...(store.accepts && { accepts: (url: URL) => store.accepts?.(url) ?? false }),
       ...(store.check && { check: this.#checker(store.check.bind(store)) }),
       close: () => this.#close()
@@ -148,6 +155,42 @@ class Guard {
 
   #deleter(remove: NonNullable<Store['delete']>): NonNullable<Store['delete']> {
     return (key, options) => this.#call('delete', key, options, () => remove(key, options))
+  }
+
+  #presigner(presign: NonNullable<Store['presign']>): NonNullable<Store['presign']> {
+    return (key, options) =>
+      this.#call('presign', key, options, async () => {
+        const { seconds } = options
+        if (!isCount(seconds) || seconds === 0 || seconds > WEEK_SECONDS) {
+          throw new StoreError('UNSUPPORTED', 'a URL works for one second up to seven days')
+        }
+        return presign(key, options)
+      })
+  }
+
+  #copier(copy: NonNullable<Store['copy']>): NonNullable<Store['copy']> {
+    return (from, to, options) =>
+      this.#call('copy', to, options, async () => {
+        assertLocation(this.#store, from)
+        return copy(from, to, options)
+      })
+  }
+
+  #lister(list: NonNullable<Store['list']>): NonNullable<Store['list']> {
+    return (options) => this.#list(list, options)
+  }
+
+  async *#list(
+    list: NonNullable<Store['list']>,
+    options: CallOptions | undefined
+  ): AsyncGenerator<StoredEntry> {
+    const entries = list(options)[Symbol.asyncIterator]()
+    const next = () => this.#timed('list', undefined, options, () => entries.next())
+    try {
+      for (let step = await next(); step.done !== true; step = await next()) yield step.value
+    } finally {
+      await entries.return?.()
+    }
   }
 
   #checker(check: NonNullable<Store['check']>): NonNullable<Store['check']> {

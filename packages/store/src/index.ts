@@ -15,8 +15,10 @@ export {
   type ImageSource,
   type ImageStat,
   isWritable,
+  type PresignOptions,
   type PutOptions,
   type Store,
+  type StoredEntry,
   type StoredImage,
   type StoreFeatures,
   type WritableStore

@@ -44,6 +44,22 @@ export interface StoredImage {
   readonly size: number
 }
 
+export interface PresignOptions extends CallOptions {
+  /** How long the URL works. */
+  readonly seconds: number
+}
+
+/** What a store holds under one key. */
+export interface StoredEntry {
+  readonly key: string
+  /** Bytes that it takes, parts and temporary files included. */
+  readonly size: number
+  /** When it was last written to; undefined when the backend does not say. */
+  readonly modified: Date | undefined
+  /** False: only what a put left behind, or has written so far; `get` finds nothing there. */
+  readonly complete: boolean
+}
+
 /** What no method shows. Constant for the life of a store. */
 export interface StoreFeatures {
   /** `get` can send a part. */
@@ -81,6 +97,15 @@ export interface Store {
   delete?(key: string, options?: CallOptions): Promise<void>
   /** How the outside names the image; without credentials. */
   url?(key: string): URL
+  /** A URL that lets everybody read the image, by whole or by range, until it expires. */
+  presign?(key: string, options: PresignOptions): Promise<URL>
+  /**
+   * Makes a second copy within the backend, without its bytes passing through here. All or nothing,
+   * as `put`; NOT_FOUND when nothing is at `from`.
+   */
+  copy?(from: string, to: string, options?: CallOptions): Promise<StoredImage>
+  /** Everything that the store holds, each key once, in no order; other people's names are left out. */
+  list?(options?: CallOptions): AsyncIterable<StoredEntry>
   /** Only stores of outside locations have it: their key is the URL. */
   accepts?(url: URL): boolean
   /** Rejects when the store cannot do its work now. */

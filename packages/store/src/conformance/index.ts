@@ -1,3 +1,4 @@
+export { FaultyLink, type LinkMode } from './faulty-link.ts'
 export type {
   ConformanceOptions,
   Fault,

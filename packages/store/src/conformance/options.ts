@@ -13,6 +13,10 @@ export interface Faults {
   readonly full?: Fault | string
   /** The backend stops in the middle of sending an image. */
   readonly cut?: Fault | string
+  /** The backend drops the connection while it takes an image: `put` rejects, or gets through. */
+  readonly reset?: Fault | string
+  /** The backend is slow, at about 1 MiB a second, but well: every call succeeds. */
+  readonly slow?: Fault | string
 }
 
 export interface KilledWriter {
