@@ -72,7 +72,7 @@ const isSoak = args.includes('--soak')
 const tapArgs = args.filter((each) => each !== '--soak')
 if (!tapArgs.some((each) => each.includes('coverage'))) tapArgs.unshift('--disable-coverage')
 // two files at a time, but for the run that decides: there nothing disturbs what is timed
-if (!isRequired && !tapArgs.some((each) => each.includes('jobs'))) tapArgs.unshift('--jobs=2')
+if (!isRequired && !tapArgs.some((each) => each.includes('jobs'))) tapArgs.unshift('--jobs=3')
 
 let wasStopped = false
 let tap
