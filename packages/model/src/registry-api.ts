@@ -29,6 +29,8 @@ export interface Placement {
   readonly store: string
   readonly key: string
   readonly role: PlacementRole
+  /** Given when the placement is made: heavier stores come first in an image's `stores`; 0 unless told. */
+  readonly weight?: number
 }
 
 /** Facts about one immutable sequence of bytes. Digests are lower-case hexadecimal. */
@@ -44,6 +46,13 @@ export interface BlobFacts {
   readonly format: string | null
 }
 
+/** A blob that images show. Data at an outside location may have no sha256, or not yet. */
+export type ShownBlob = Omit<BlobFacts, 'sha256'> & {
+  readonly id: string
+  readonly sha256: string | null
+  readonly completed_at: string
+}
+
 /** Answer of `GET /v1/images/{id}/data`: all that a download needs, in one call. */
 export interface ImageData {
   readonly id: string
@@ -53,12 +62,22 @@ export interface ImageData {
   /** RFC 3339, UTC */
   readonly updated_at: string
   /** null while the image has no data */
-  readonly blob: (BlobFacts & { readonly id: string; readonly completed_at: string }) | null
+  readonly blob: ShownBlob | null
   /** Placements in state `stored`, role `data` or `external`, the oldest first. */
   readonly placements: readonly Placement[]
 }
 
-export type OperationKind = 'upload' | 'stage' | 'import' | 'copy' | 'convert' | 'delete'
+/** `copy`: to further stores. `location`: takes over data that lies outside. */
+export type OperationKind =
+  | 'upload'
+  | 'stage'
+  | 'import'
+  | 'copy'
+  | 'location'
+  | 'convert'
+  | 'delete'
+/** Kinds that wait for a worker to claim them. */
+export type BackgroundKind = Extract<OperationKind, 'copy' | 'location'>
 export type OperationState = 'pending' | 'running' | 'success' | 'failure'
 
 /** Body of `POST /v1/operations`: the write-ahead record of an upload. Idempotent by `id` and `attempt`. */
@@ -122,8 +141,10 @@ export interface FinishOperation {
 /** Body of `POST /v1/operations/{id}/abandon`. */
 export interface AbandonOperation {
   readonly attempt: string
-  /** One sentence for operators; it is kept as the operation's error. */
+  /** One sentence; it is kept as the operation's error, and those of background work are shown to users. */
   readonly reason: string
+  /** The worker stops for reasons of its own: background work goes to another one. */
+  readonly again?: boolean
 }
 
 /** Bytes that no image needs any more, handed to a collector for `lease_ms`. */
