@@ -9,11 +9,13 @@ import { caller } from './http/caller.ts'
 import { installOpenApi } from './http/openapi.ts'
 import { installValidation } from './http/validation.ts'
 import { activateImageRoute } from './routes/activate-image.ts'
+import { backgroundRoutes } from './routes/background.ts'
 import { beginOperationRoute } from './routes/begin-operation.ts'
 import { changesRoute } from './routes/changes.ts'
 import { createImageRoute } from './routes/create-image.ts'
 import { deleteImageRoute } from './routes/delete-image.ts'
 import { garbageRoutes } from './routes/garbage.ts'
+import { imageStoreRoutes } from './routes/image-stores.ts'
 import { listImagesRoute } from './routes/list-images.ts'
 import { memberRoutes } from './routes/members.ts'
 import { operationRoutes } from './routes/operations.ts'
@@ -40,9 +42,11 @@ const ROUTES: readonly RoutePlugin[] = [
   updateImageRoute,
   deleteImageRoute,
   activateImageRoute,
+  imageStoreRoutes,
   memberRoutes,
   beginOperationRoute,
   runOperationRoutes,
+  backgroundRoutes,
   operationRoutes,
   garbageRoutes,
   usageRoute,
@@ -90,8 +94,8 @@ export async function buildRegistry(
     statementTimeoutMs: settings.statementTimeoutMs,
     log
   })
-  const { leaseMs, sweepMs } = settings
-  const sweeper = createSweeper({ database, leaseMs, sweepMs, log })
+  const { leaseMs, sweepMs, tries } = settings
+  const sweeper = createSweeper({ database, leaseMs, sweepMs, tries, log })
   app.addHook('onReady', async () => sweeper.start())
   app.addHook('onClose', async () => {
     await sweeper.close()

@@ -36,6 +36,21 @@ export const registryConfigSchema = Type.Object(
         minimum: 0
       })
     ),
+    background: Type.Optional(
+      Type.Object(
+        {
+          tries: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 3 })),
+          staleSeconds: Type.Optional(Type.Number({ minimum: 0.05, default: 3600 })),
+          keepHours: Type.Optional(Type.Number({ minimum: 0, default: 48 }))
+        },
+        {
+          description:
+            'Work that any worker may do. `tries`: how often it begins, when workers die with it. `staleSeconds`: without progress for so long it makes room for the next; waiting for twice as long, too. `keepHours`: how long its task is shown when it is over',
+          additionalProperties: false,
+          default: {}
+        }
+      )
+    ),
     pageSize: Type.Optional(
       Type.Object(
         {
@@ -79,6 +94,10 @@ export interface Settings {
   readonly heartbeatMs: number
   readonly sweepMs: number
   readonly garbageGraceMs: number
+  /** How often background work is begun. */
+  readonly tries: number
+  readonly staleMs: number
+  readonly tasksKeptMs: number
   readonly pageSize: { readonly default: number; readonly max: number }
   readonly quotas: Quotas
 }
@@ -112,6 +131,9 @@ export function toSettings(config: RegistryConfig): Settings {
     sweepMs: milliseconds(full.sweepSeconds ?? 5),
     garbageGraceMs:
       full.garbageGraceSeconds === undefined ? 2 * leaseMs : milliseconds(full.garbageGraceSeconds),
+    tries: full.background?.tries ?? 3,
+    staleMs: milliseconds(full.background?.staleSeconds ?? 3600),
+    tasksKeptMs: milliseconds((full.background?.keepHours ?? 48) * 3600),
     pageSize: { default: Math.min(full.pageSize?.default ?? 25, max), max },
     quotas: {
       images: full.quotas?.images ?? null,

@@ -15,11 +15,21 @@ const DISCARD = `UPDATE placements SET state = 'garbage', garbage_at = now(), ne
 /** Bytes at an outside location are not ours to delete. */
 const FORGET = `DELETE FROM placements WHERE blob_id = $1 AND role = 'external' AND ${UNUSED}`
 
+const REMOVE_BLOB = `DELETE FROM blobs b WHERE b.id = $1
+  AND NOT EXISTS (SELECT FROM placements p WHERE p.blob_id = b.id)
+  AND NOT EXISTS (SELECT FROM images i WHERE i.blob_id = b.id)`
+
+/** Removes the record of a blob that lies nowhere and that no image has. */
+export async function forgetBlob(trx: Executor, blobId: string): Promise<void> {
+  await run(trx, REMOVE_BLOB, [blobId])
+}
+
 /** Called after an image has let go of a blob: the last one turns its placements into garbage. */
 export async function releaseBlob(trx: Executor, blobId: string): Promise<void> {
   await run(trx, LOCK_BLOB, [blobId])
   await run(trx, DISCARD, [blobId])
   await run(trx, FORGET, [blobId])
+  await forgetBlob(trx, blobId)
 }
 
 const CLAIM = `UPDATE placements SET claim = gen_random_uuid(),
@@ -63,10 +73,6 @@ const AGAIN = `UPDATE placements SET bytes = 0, claim = NULL, claimed_until = NU
 
 const REMOVE = 'DELETE FROM placements WHERE id = $1'
 
-const REMOVE_BLOB = `DELETE FROM blobs b WHERE b.id = $1
-  AND NOT EXISTS (SELECT FROM placements p WHERE p.blob_id = b.id)
-  AND NOT EXISTS (SELECT FROM images i WHERE i.blob_id = b.id)`
-
 /**
  * A store has said that the key is gone. Its bytes leave the sum; the row stays and is handed out
  * again until no writer can be left that might write to the key after all.
@@ -82,7 +88,7 @@ export function garbageDeleted(
     if (row === undefined) return
     if (row.done) {
       await run(trx, REMOVE, [id])
-      await run(trx, REMOVE_BLOB, [row.blob_id])
+      await forgetBlob(trx, row.blob_id)
     } else {
       await run(trx, AGAIN, [id, times.leaseMs])
     }

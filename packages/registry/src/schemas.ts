@@ -8,24 +8,24 @@ import {
 } from '@tank/model'
 import { type TSchema, Type } from 'typebox'
 
-const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
+export const nullable = <S extends TSchema>(schema: S) => Type.Union([schema, Type.Null()])
 
-const oneOf = <const T extends readonly string[]>(values: T) =>
+export const oneOf = <const T extends readonly string[]>(values: T) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values] })
 
-const strict = { additionalProperties: false } as const
+export const strict = { additionalProperties: false } as const
 
 export const Uuid = Type.String({
   pattern: '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
 })
-const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+export const Bytes = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const Md5 = Type.String({ pattern: '^[0-9a-f]{32}$' })
-const HashValue = Type.String({ pattern: '^[0-9a-f]{1,128}$' })
-const Token = Type.String({ minLength: 1, maxLength: 255 })
-const Reason = Type.String({ maxLength: 4096 })
+export const HashValue = Type.String({ pattern: '^[0-9a-f]{1,128}$' })
+export const Token = Type.String({ minLength: 1, maxLength: 255 })
+export const Reason = Type.String({ maxLength: 4096 })
 const MemberId = Type.String({ minLength: 1, maxLength: LIMITS.memberLength })
-const ImageStatus = oneOf(IMAGE_STATUSES)
+export const ImageStatus = oneOf(IMAGE_STATUSES)
 
 const FIELDS = {
   name: Type.Optional(nullable(Type.String({ maxLength: LIMITS.nameLength }))),
@@ -85,7 +85,7 @@ export const ImageDocumentSchema = Type.Object(
   }
 )
 
-const BLOB_FACTS = {
+export const BLOB_FACTS = {
   size: Bytes,
   sha256: Sha256,
   md5: nullable(Md5),
@@ -95,12 +95,19 @@ const BLOB_FACTS = {
   format: nullable(Type.String({ minLength: 1, maxLength: 64 }))
 }
 
-const PlacementSchema = Type.Object(
+export const PlacementSchema = Type.Object(
   {
     id: Uuid,
     store: Token,
     key: Type.String({ minLength: 1, maxLength: 4096 }),
-    role: oneOf(['data', 'staged', 'variant', 'external'])
+    role: oneOf(['data', 'staged', 'variant', 'external']),
+    weight: Type.Optional(
+      Type.Integer({
+        description: 'Heavier stores come first in `stores` of the image; only given, never shown',
+        minimum: -2147483648,
+        maximum: 2147483647
+      })
+    )
   },
   strict
 )
@@ -111,11 +118,18 @@ export const ImageDataSchema = Type.Object({
   visibility: oneOf(VISIBILITIES),
   owner: nullable(Type.String()),
   updated_at: time('RFC 3339, UTC'),
-  blob: nullable(Type.Object({ ...BLOB_FACTS, id: Uuid, completed_at: time('RFC 3339, UTC') })),
+  blob: nullable(
+    Type.Object({
+      ...BLOB_FACTS,
+      sha256: nullable(Sha256),
+      id: Uuid,
+      completed_at: time('RFC 3339, UTC')
+    })
+  ),
   placements: Type.Array(PlacementSchema)
 })
 
-const OperationKind = oneOf(['upload', 'stage', 'import', 'copy', 'convert', 'delete'])
+const OperationKind = oneOf(['upload', 'stage', 'import', 'copy', 'location', 'convert', 'delete'])
 export const OperationState = oneOf(['pending', 'running', 'success', 'failure'])
 
 export const BeginOperationSchema = Type.Object(
@@ -149,7 +163,10 @@ export const FinishOperationSchema = Type.Object(
   },
   strict
 )
-export const AbandonOperationSchema = Type.Object({ attempt: Token, reason: Reason }, strict)
+export const AbandonOperationSchema = Type.Object(
+  { attempt: Token, reason: Reason, again: Type.Optional(Type.Boolean()) },
+  strict
+)
 export const ReleaseSchema = Type.Object({ worker_prefix: Token }, strict)
 
 export const OperationDocumentSchema = Type.Object({

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type Database, run } from './db/database.ts'
-import { failOperation } from './operations/end.ts'
 import { lockOperation } from './operations/find.ts'
+import { loseOperation } from './operations/requeue.ts'
 
 export interface Sweeper {
   start(): void
@@ -12,6 +12,8 @@ export interface SweeperOptions {
   readonly database: Database
   readonly leaseMs: number
   readonly sweepMs: number
+  /** How often background work is tried. */
+  readonly tries: number
   readonly log: FastifyBaseLogger
 }
 
@@ -22,28 +24,24 @@ const STILL_EXPIRED = `SELECT FROM operations WHERE id = $1 AND lease_until < no
 const REASON = 'lease expired'
 
 /** Ends one operation whose lease ran out, unless it was renewed or ended meanwhile. */
-async function expire(database: Database, id: string): Promise<string | undefined> {
+async function expire(database: Database, id: string, tries: number): Promise<string | undefined> {
   return database.transaction(async (trx) => {
     const locked = await lockOperation(trx, id, { skipLocked: true })
     if (locked === null || locked.operation.state !== 'running') return undefined
     const [expired] = await run(trx, STILL_EXPIRED, [id])
     if (expired === undefined) return undefined
-    await failOperation(trx, locked.image, locked.operation, {
-      reason: REASON,
-      change: 'operation.expire',
-      actor: null,
-      keepBytes: true
-    })
+    const loss = { reason: REASON, change: 'operation.expire', actor: null } as const
+    await loseOperation(trx, locked.image, locked.operation, loss, tries)
     return locked.image.id
   })
 }
 
 /** One round; returns how many operations were ended. */
-async function sweep(database: Database, log: FastifyBaseLogger): Promise<number> {
+async function sweep(database: Database, tries: number, log: FastifyBaseLogger): Promise<number> {
   let ended = 0
   const rows = await database.query(EXPIRED, [])
   for (const [id] of rows) {
-    const imageId = await expire(database, String(id))
+    const imageId = await expire(database, String(id), tries)
     if (imageId === undefined) continue
     ended++
     log.warn({ imageId, operationId: id, reason: REASON }, 'operation expired')
@@ -55,7 +53,8 @@ async function sweep(database: Database, log: FastifyBaseLogger): Promise<number
  * Ends operations without a live worker. Workers can renew their leases only while a registry and
  * its database answer: after every time without them, no lease expires for one lease period.
  */
-export function createSweeper({ database, leaseMs, sweepMs, log }: SweeperOptions): Sweeper {
+export function createSweeper(options: SweeperOptions): Sweeper {
+  const { database, leaseMs, sweepMs, tries, log } = options
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
   let closed = false
@@ -63,7 +62,7 @@ export function createSweeper({ database, leaseMs, sweepMs, log }: SweeperOption
   let notBefore = 0
 
   async function sweepAll(): Promise<void> {
-    for (let ended = BATCH; ended === BATCH && !closed; ) ended = await sweep(database, log)
+    for (let ended = BATCH; ended === BATCH && !closed; ) ended = await sweep(database, tries, log)
   }
 
   async function turn(): Promise<void> {

@@ -1,4 +1,10 @@
-import { type BeginOperation, type Lease, type RegistryCaller, TankError } from '@tank/model'
+import {
+  type BeginOperation,
+  type Lease,
+  type Placement,
+  type RegistryCaller,
+  TankError
+} from '@tank/model'
 import { noteChange } from '../changes.ts'
 import type { Settings } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
@@ -63,8 +69,8 @@ async function checkImage(
 
 const INSERT_BLOB = 'INSERT INTO blobs (id) VALUES ($1) ON CONFLICT (id) DO NOTHING'
 
-const INSERT_PLACEMENT = `INSERT INTO placements (id, blob_id, store, key, role, state, project)
-  VALUES ($1, $2, $3, $4, $5, 'writing', $6) ON CONFLICT DO NOTHING RETURNING id`
+const INSERT_PLACEMENT = `INSERT INTO placements (id, blob_id, store, key, role, state, project, weight)
+  VALUES ($1, $2, $3, $4, $5, 'writing', $6, $7) ON CONFLICT DO NOTHING RETURNING id`
 
 const INSERT_OPERATION = `INSERT INTO operations (id, image_id, kind, exclusive, state, attempt,
     worker, lease_until, to_status, fallback, blob_id, placement_id, reserved, reserve_known,
@@ -75,6 +81,24 @@ const INSERT_OPERATION = `INSERT INTO operations (id, image_id, kind, exclusive,
 const SET_STATUS = `UPDATE images SET status = $2, version = version + 1, updated_at = now()
   WHERE id = $1`
 
+export async function insertBlob(trx: Executor, blobId: string): Promise<void> {
+  await run(trx, INSERT_BLOB, [blobId])
+}
+
+/** Writes down where bytes are about to be written. Throws when the id or the key is taken. */
+export async function insertPlacement(
+  trx: Executor,
+  blobId: string,
+  { id, store, key, role, weight = 0 }: Placement,
+  project: string | null
+): Promise<void> {
+  const values = [id, blobId, store, key, role, project, weight]
+  const [placed] = await run(trx, INSERT_PLACEMENT, values)
+  if (placed === undefined) {
+    throw new TankError('INVALID_REQUEST', 'The id or the key of the placement is taken.')
+  }
+}
+
 /** Writes down what is about to be written: blob, placement, operation. */
 async function insertRows(
   trx: Executor,
@@ -84,18 +108,8 @@ async function insertRows(
   leaseMs: number
 ): Promise<void> {
   const { placement } = operation
-  await run(trx, INSERT_BLOB, [operation.blob_id])
-  const [placed] = await run(trx, INSERT_PLACEMENT, [
-    placement.id,
-    operation.blob_id,
-    placement.store,
-    placement.key,
-    placement.role,
-    image.owner
-  ])
-  if (placed === undefined) {
-    throw new TankError('INVALID_REQUEST', 'The id or the key of the placement is taken.')
-  }
+  await insertBlob(trx, operation.blob_id)
+  await insertPlacement(trx, operation.blob_id, placement, image.owner)
   await run(trx, INSERT_OPERATION, [
     operation.id,
     image.id,

@@ -1,15 +1,17 @@
-import type { ImageStatus } from '@tank/model'
+import type { ImageStatus, OperationKind, OperationTarget } from '@tank/model'
 import { type Actor, type ChangeType, noteChange } from '../changes.ts'
 import { type Executor, run } from '../db/database.ts'
-import { releaseBlob } from '../garbage.ts'
+import { forgetBlob, releaseBlob } from '../garbage.ts'
 import type { LockedImage } from '../images/lock.ts'
 import { charge } from '../usage.ts'
+import { markImage } from './marks.ts'
+import { discardTargets } from './targets.ts'
 
 /** A running operation, locked. */
 export interface RunningOperation {
   readonly id: string
   readonly image_id: string
-  readonly kind: string
+  readonly kind: OperationKind
   readonly state: string
   readonly attempt: string
   readonly to_status: ImageStatus | null
@@ -18,10 +20,15 @@ export interface RunningOperation {
   readonly placement_id: string | null
   readonly reserved: number
   readonly project: string | null
+  /** Any worker may do it: it waits in the state `pending`, and goes there again when one died. */
+  readonly background: boolean
+  readonly tries: number
+  readonly targets: readonly OperationTarget[]
+  readonly must_succeed: boolean
 }
 
 export const OPERATION_COLUMNS = `id, image_id, kind, state, attempt, to_status, fallback, blob_id,
-  placement_id, reserved, project`
+  placement_id, reserved, project, background, tries, targets, must_succeed`
 
 export interface Failure {
   readonly reason: string
@@ -32,7 +39,7 @@ export interface Failure {
 }
 
 const FAIL = `UPDATE operations SET state = 'failure', error = $2, lease_until = NULL, reserved = 0,
-    updated_at = now()
+    targets = $3, ended_at = now(), updated_at = now()
   WHERE id = $1`
 
 const DISCARD = `UPDATE placements SET state = 'garbage', bytes = $2, garbage_at = now(),
@@ -60,6 +67,33 @@ async function fallBack(
   if (empty && image.blob_id !== null) await releaseBlob(trx, image.blob_id)
 }
 
+/** Stores that the image does not get: what was named by the worker, else all that are not done. */
+function failedTargets({ targets, must_succeed }: RunningOperation): readonly OperationTarget[] {
+  if (must_succeed && targets.some(({ state }) => state === 'failed')) return targets
+  return targets.map(({ store, state }) =>
+    state === 'stored' && !must_succeed ? { store, state } : { store, state: 'failed' }
+  )
+}
+
+/** What was written goes to the collector, what lies outside is forgotten. Returns bytes kept. */
+async function dropPlacements(
+  trx: Executor,
+  operation: RunningOperation,
+  keepBytes: boolean
+): Promise<number> {
+  if (operation.kind === 'copy') {
+    await discardTargets(trx, operation.id, ['writing', 'ready'], keepBytes)
+    if (operation.background) return 0
+  }
+  const kept = keepBytes && operation.project !== null ? operation.reserved : 0
+  await run(trx, DISCARD, [operation.placement_id, kept])
+  await run(trx, FORGET, [operation.placement_id])
+  if (operation.kind === 'location' && operation.blob_id !== null) {
+    await forgetBlob(trx, operation.blob_id)
+  }
+  return kept
+}
+
 /** Ends an operation without success; the image and the operation are locked by the caller. */
 export async function failOperation(
   trx: Executor,
@@ -67,11 +101,12 @@ export async function failOperation(
   operation: RunningOperation,
   failure: Failure
 ): Promise<void> {
-  await run(trx, FAIL, [operation.id, failure.reason])
-  const kept = failure.keepBytes && operation.project !== null ? operation.reserved : 0
-  await run(trx, DISCARD, [operation.placement_id, kept])
-  await run(trx, FORGET, [operation.placement_id])
-  if (!image.deleted && operation.to_status !== null) await fallBack(trx, image, operation)
+  const targets = failedTargets(operation)
+  await run(trx, FAIL, [operation.id, failure.reason, JSON.stringify(targets)])
+  // what nobody has claimed yet has not changed the image
+  if (!image.deleted && image.status === operation.to_status) await fallBack(trx, image, operation)
+  const kept = await dropPlacements(trx, operation, failure.keepBytes)
+  if (operation.background && !image.deleted) await markImage(trx, operation, 'over', targets)
   await charge(trx, operation.project, {
     uploads: -1,
     reserved: -operation.reserved,

@@ -6,10 +6,12 @@ import { releaseBlob } from '../garbage.ts'
 import { documentText } from '../images/document.ts'
 import type { LockedImage } from '../images/lock.ts'
 import type { RenderedImage } from '../images/show.ts'
+import { storesOfBlob } from '../images/stores.ts'
 import { charge, checkQuotas } from '../usage.ts'
 import type { RunningOperation } from './end.ts'
 import { lockOperation } from './find.ts'
 import { operationGone } from './lease.ts'
+import { markImage } from './marks.ts'
 
 const DOCUMENT = `SELECT ${documentText('i')} AS body, i.version FROM images i WHERE i.id = $1`
 
@@ -20,14 +22,15 @@ async function renderImage(trx: Executor, id: string): Promise<RenderedImage> {
 }
 
 const SAME_BYTES = `SELECT FROM blobs b
-  WHERE b.id = $1 AND (b.completed_at IS NULL OR (b.sha256 = $2 AND b.size = $3))`
+  WHERE b.id = $1 AND (b.completed_at IS NULL
+    OR (coalesce(b.sha256, $2) = $2 AND b.size = $3))`
 
 /** Bytes under an id never change: neither those of a blob nor those of an active image. */
-async function checkImmutable(
+export async function checkImmutable(
   trx: Executor,
   image: LockedImage,
-  operation: RunningOperation,
-  facts: BlobFacts
+  operation: Pick<RunningOperation, 'blob_id'>,
+  facts: Pick<BlobFacts, 'sha256' | 'size'>
 ): Promise<void> {
   const shown = image.status === 'active' || image.status === 'deactivated' ? [image.blob_id] : []
   for (const blob of [operation.blob_id, ...shown]) {
@@ -39,20 +42,34 @@ async function checkImmutable(
   }
 }
 
-const COMPLETE_BLOB = `UPDATE blobs SET size = $2, sha256 = $3, md5 = $4, os_hash_algo = $5,
-    os_hash_value = $6, virtual_size = $7, format = $8, completed_at = now()
-  WHERE id = $1 AND completed_at IS NULL`
+/** What a blob was once said to be stays; only what was not known is filled in. */
+const COMPLETE_BLOB = `UPDATE blobs SET size = $2, sha256 = $3, md5 = coalesce(md5, $4),
+    os_hash_algo = CASE WHEN os_hash_value IS NULL THEN $5 ELSE os_hash_algo END,
+    os_hash_value = coalesce(os_hash_value, $6), virtual_size = coalesce(virtual_size, $7),
+    format = coalesce(format, $8), completed_at = coalesce(completed_at, now())
+  WHERE id = $1 AND (completed_at IS NULL OR sha256 IS NULL) RETURNING id`
+
+/** Notes what the bytes of a blob turned out to be; false when that was known. */
+export async function completeBlob(
+  trx: Executor,
+  blobId: string | null,
+  facts: BlobFacts
+): Promise<boolean> {
+  const { size, sha256, md5, os_hash_algo, os_hash_value, virtual_size, format } = facts
+  const values = [blobId, size, sha256, md5, os_hash_algo, os_hash_value, virtual_size, format]
+  return (await run(trx, COMPLETE_BLOB, values)).length > 0
+}
 
 const STORE_PLACEMENT = `UPDATE placements SET state = 'stored', project = $2,
     bytes = CASE WHEN role = 'external' OR $2::text IS NULL THEN 0 ELSE $3::bigint END
-  WHERE id = $1 AND state = 'writing' RETURNING role, bytes`
+  WHERE id = $1 AND (state = 'writing' OR (state = 'stored' AND role = 'external'))
+  RETURNING role, bytes`
 
-const SHOW_DATA = `UPDATE images i SET status = coalesce($2, i.status), blob_id = b.id,
+/** Copies what is known of a blob to the image that has it. */
+export const SHOW_DATA = `UPDATE images i SET status = coalesce($2, i.status), blob_id = b.id,
     size = b.size, virtual_size = b.virtual_size, checksum = b.md5,
     os_hash_algo = b.os_hash_algo, os_hash_value = b.os_hash_value,
-    stores = (SELECT string_agg(DISTINCT p.store, ',' ORDER BY p.store) FROM placements p
-      WHERE p.blob_id = b.id AND p.state = 'stored' AND p.role IN ('data', 'external')),
-    version = i.version + 1, updated_at = now()
+    stores = ${storesOfBlob('b.id')}, version = i.version + 1, updated_at = now()
   FROM blobs b WHERE i.id = $1 AND b.id = $3`
 
 /** Of staged data only the size is shown, until an import has made it the image's. */
@@ -61,7 +78,7 @@ const SHOW_STAGED = `UPDATE images i SET status = coalesce($2, i.status), blob_i
   FROM blobs b WHERE i.id = $1 AND b.id = $3`
 
 const SUCCEED = `UPDATE operations SET state = 'success', lease_until = NULL, reserved = 0,
-    progress = greatest(progress, $2), updated_at = now()
+    progress = greatest(progress, $2), ended_at = now(), updated_at = now()
   WHERE id = $1`
 
 async function succeed(
@@ -72,9 +89,8 @@ async function succeed(
   quotas: Quotas
 ): Promise<void> {
   await checkImmutable(trx, image, operation, blob)
-  const { size, sha256, md5, os_hash_algo, os_hash_value, virtual_size, format } = blob
-  const facts = [size, sha256, md5, os_hash_algo, os_hash_value, virtual_size, format]
-  await run(trx, COMPLETE_BLOB, [operation.blob_id, ...facts])
+  const { size, sha256 } = blob
+  await completeBlob(trx, operation.blob_id, blob)
   await run(trx, SUCCEED, [operation.id, size])
   const [placement] = await run<{ role: string; bytes: number }>(trx, STORE_PLACEMENT, [
     operation.placement_id,
@@ -88,6 +104,7 @@ async function succeed(
   if (image.blob_id !== null && image.blob_id !== operation.blob_id) {
     await releaseBlob(trx, image.blob_id)
   }
+  if (operation.background) await markImage(trx, operation, 'over', operation.targets)
   await charge(trx, operation.project, {
     uploads: -1,
     reserved: -operation.reserved,

@@ -6,6 +6,7 @@ import { charge, checkQuotas } from '../usage.ts'
 import { leaseOf, operationGone } from './lease.ts'
 
 const RENEW = `UPDATE operations SET lease_until = now() + make_interval(secs => $3::float8 / 1000),
+    progress_at = CASE WHEN $4 > progress THEN now() ELSE progress_at END,
     progress = greatest(progress, $4), updated_at = now()
   WHERE id = $1 AND attempt = $2 AND state = 'running'
   RETURNING NOT reserve_known AND project IS NOT NULL AND $4 > reserved`

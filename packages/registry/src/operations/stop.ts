@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Database } from '../db/database.ts'
 import { failOperation } from './end.ts'
 import { lockOperation } from './find.ts'
+import { loseOperation, requeueOperation } from './requeue.ts'
 
 /**
  * Ends an operation whose worker gave up. The worker has stopped writing and its store has removed
@@ -12,12 +13,18 @@ export function abandonOperation(
   database: Database,
   caller: RegistryCaller,
   id: string,
-  { attempt, reason }: AbandonOperation
+  { attempt, reason, again }: AbandonOperation
 ): Promise<void> {
   return database.transaction(async (trx) => {
     const locked = await lockOperation(trx, id)
     if (locked === null || locked.operation.attempt !== attempt) return
     if (locked.operation.state !== 'running') return
+    if (again === true && locked.operation.background) {
+      // a try that was not used up
+      const tries = Math.max(0, locked.operation.tries - 1)
+      await requeueOperation(trx, locked.operation, { reason, actor: caller }, tries)
+      return
+    }
     await failOperation(trx, locked.image, locked.operation, {
       reason,
       change: 'operation.abandon',
@@ -29,12 +36,15 @@ export function abandonOperation(
 
 const OF_WORKER = `SELECT id FROM operations WHERE state = 'running' AND starts_with(worker, $1)`
 
-/** Ends every running operation of workers that are known to be dead; returns how many. */
+/**
+ * Takes every running operation from workers that are known to be dead; background work waits for
+ * another one. Returns how many there were.
+ */
 export async function releaseOperations(
   database: Database,
   caller: RegistryCaller,
   workerPrefix: string,
-  log: FastifyBaseLogger
+  { tries, log }: { readonly tries: number; readonly log: FastifyBaseLogger }
 ): Promise<number> {
   const rows = await database.query(OF_WORKER, [workerPrefix])
   let released = 0
@@ -42,12 +52,8 @@ export async function releaseOperations(
     const imageId = await database.transaction(async (trx) => {
       const locked = await lockOperation(trx, String(id))
       if (locked === null || locked.operation.state !== 'running') return undefined
-      await failOperation(trx, locked.image, locked.operation, {
-        reason: 'worker is gone',
-        change: 'operation.release',
-        actor: caller,
-        keepBytes: true
-      })
+      const loss = { reason: 'worker is gone', change: 'operation.release', actor: caller } as const
+      await loseOperation(trx, locked.image, locked.operation, loss, tries)
       return locked.image.id
     })
     if (imageId === undefined) continue

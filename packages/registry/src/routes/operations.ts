@@ -8,7 +8,7 @@ import { OperationParams, type RoutePlugin } from './route.ts'
 const tags = ['operations']
 const MOST = 1000
 
-const releaseRoute: RoutePlugin = async (app, { database, log }) => {
+const releaseRoute: RoutePlugin = async (app, { database, settings, log }) => {
   app.post(
     '/operations/release',
     {
@@ -21,7 +21,10 @@ const releaseRoute: RoutePlugin = async (app, { database, log }) => {
       }
     },
     async ({ body, registryCaller }) => ({
-      released: await releaseOperations(database, registryCaller, body.worker_prefix, log)
+      released: await releaseOperations(database, registryCaller, body.worker_prefix, {
+        tries: settings.tries,
+        log
+      })
     })
   )
 }

@@ -1,7 +1,9 @@
 import type { Migration } from 'kysely'
 import { initial } from './0001-initial.ts'
+import { background } from './0002-background.ts'
 
 /** Every migration by its name; names are applied in their order and never change. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
-  '0001-initial': initial
+  '0001-initial': initial,
+  '0002-background': background
 }

@@ -1,0 +1,71 @@
+import { type RegistryCaller, TankError } from '@tank/model'
+import { noteChange } from '../changes.ts'
+import type { Quotas } from '../config.ts'
+import { type Database, type Executor, run } from '../db/database.ts'
+import { charge, checkQuotas } from '../usage.ts'
+import { failOperation, type RunningOperation } from './end.ts'
+import { lockOperation } from './find.ts'
+import { markImage } from './marks.ts'
+import { type Held, holdOperation } from './run-target.ts'
+import { publishTargets } from './targets.ts'
+
+const SUCCEED = `UPDATE operations SET state = 'success', lease_until = NULL, reserved = 0,
+    ended_at = now(), updated_at = now()
+  WHERE id = $1`
+
+const ERROR = 'SELECT error FROM operations WHERE id = $1'
+
+function hasFailed({ kind, targets, must_succeed }: RunningOperation): boolean {
+  if (kind !== 'copy') return false
+  const stored = targets.filter(({ state }) => state === 'stored').length
+  return must_succeed ? stored < targets.length : stored === 0
+}
+
+async function succeed(
+  trx: Executor,
+  caller: RegistryCaller,
+  { image, operation }: Held,
+  quotas: Quotas
+): Promise<void> {
+  await run(trx, SUCCEED, [operation.id])
+  const { bytes } =
+    operation.kind === 'copy' ? await publishTargets(trx, operation.id, image.id) : { bytes: 0 }
+  await markImage(trx, operation, 'over', operation.targets)
+  await charge(trx, operation.project, { uploads: -1, reserved: -operation.reserved })
+  await noteChange(trx, image.id, 'operation.finish', caller, {
+    operation: operation.id,
+    kind: operation.kind,
+    targets: operation.targets
+  })
+  if (image.owner !== null && bytes > 0) await checkQuotas(trx, image.owner, { bytes }, quotas)
+}
+
+/**
+ * Ends background work that has reported all its steps: with success when enough of them succeeded,
+ * else as a failure that takes back what it has to.
+ */
+export function completeOperation(
+  database: Database,
+  caller: RegistryCaller,
+  id: string,
+  attempt: string,
+  quotas: Quotas
+): Promise<void> {
+  return database.transaction(async (trx) => {
+    const known = await lockOperation(trx, id)
+    const isRepeated = known?.operation.attempt === attempt && known.operation.state === 'success'
+    if (isRepeated && !known.image.deleted) return
+    const held = await holdOperation(trx, id, attempt)
+    if (!held.operation.background) {
+      throw new TankError('INVALID_REQUEST', 'Only background work is completed.')
+    }
+    if (!hasFailed(held.operation)) return succeed(trx, caller, held, quotas)
+    const [row] = await run<{ error: string | null }>(trx, ERROR, [id])
+    await failOperation(trx, held.image, held.operation, {
+      reason: row?.error ?? 'no store took the data',
+      change: 'operation.abandon',
+      actor: caller,
+      keepBytes: false
+    })
+  })
+}
