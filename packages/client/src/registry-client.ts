@@ -15,6 +15,11 @@ import type {
 } from '@tank/model'
 import type { Dispatcher } from 'undici'
 import { problemToError } from './problems.ts'
+import {
+  type BackgroundCalls,
+  createBackgroundCalls,
+  type Exchange
+} from './registry-background.ts'
 import { createRegistryServers, type FailoverAnswer } from './registry-failover.ts'
 import { fulfils } from './registry-wish.ts'
 import { openTransport } from './transport.ts'
@@ -51,7 +56,7 @@ export interface RawPage {
  * Client of the Registry API. Every call rejects with a `TankError`, or with the signal's reason;
  * when no server can be reached its code is `REGISTRY_UNAVAILABLE`.
  */
-export interface RegistryClient {
+export interface RegistryClient extends BackgroundCalls {
   createImage(c: RegistryCaller, image: CreateImage, o?: RegistryCallOptions): Promise<RawDocument>
   /** `query`: the raw query of the list, without `?`. */
   listImages(c: RegistryCaller, query: string, o?: RegistryCallOptions): Promise<RawPage>
@@ -136,12 +141,13 @@ export interface RegistryClient {
 /** Makes a client; sockets are opened by the first call. */
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   if (options.urls.length === 0) throw new TypeError('a registry client needs at least one URL')
-  return new HttpRegistryClient(options)
+  const client = new HttpRegistryClient(options)
+  return Object.assign(client, createBackgroundCalls(client.exchange))
 }
 
 const SYSTEM_CALLER: RegistryCaller = { project: null, user: null, scope: 'all', requestId: '' }
 
-class HttpRegistryClient implements RegistryClient {
+class HttpRegistryClient implements Omit<RegistryClient, keyof BackgroundCalls> {
   readonly #servers: ReturnType<typeof createRegistryServers>
   readonly #authorization: string
   readonly #timeoutMs: number
@@ -334,6 +340,9 @@ class HttpRegistryClient implements RegistryClient {
   ): Promise<FailoverAnswer> {
     return checked(await this.#exchange(caller, method, path, body, options))
   }
+
+  readonly exchange: Exchange = (caller, method, path, body, options) =>
+    this.#exchange(caller, method, path, body, options)
 
   #exchange(
     caller: RegistryCaller,

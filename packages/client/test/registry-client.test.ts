@@ -302,3 +302,74 @@ t.test('a query that no request can carry is the caller’s mistake', async (t) 
   await t.rejects(client.listImages(caller, 'name=a b'), { code: 'INVALID_REQUEST' })
   await client.close()
 })
+
+t.test('speaks the routes of background work', async (t) => {
+  const server = await serve(t, (request, response) => {
+    if (request.url.endsWith('/claim')) return sendJson(response, 200, { job: { id: 'j' } })
+    if (request.url.endsWith('/tasks')) return sendJson(response, 200, { tasks: [{ id: 't' }] })
+    response.writeHead(204).end()
+  })
+  const client = createRegistryClient({ urls: [server.url], secret: 's' })
+  t.teardown(() => client.close())
+  const attempt = 'a'
+  await client.enqueue(caller, {
+    id: 'o',
+    kind: 'copy',
+    image_id: ID,
+    from: ['active'],
+    to: null,
+    fallback: 'active',
+    stores: ['b'],
+    must_succeed: true,
+    input: {},
+    location: null
+  })
+  const job = await client.claim({ worker: 'w', attempt, kinds: ['copy'], stores: ['b'] })
+  t.same(job, { id: 'j' })
+  const placement = { id: 'p', store: 'b', key: 'k', role: 'data' } as const
+  await client.beginTarget(caller, 'o/1', { attempt, placement })
+  const facts = { size: 1, sha256: 'a', md5: null, os_hash_algo: null, os_hash_value: null }
+  const blob = { ...facts, virtual_size: null, format: null }
+  await client.targetStored(caller, 'o', { attempt, placement_id: 'p', blob })
+  await client.targetFailed(caller, 'o', { attempt, store: 'b', reason: 'r' })
+  const known = { size: 1, os_hash_algo: null, os_hash_value: null }
+  await client.activate(caller, 'o', { attempt, ...known })
+  await client.complete(caller, 'o', attempt)
+  t.same(await client.listTasks(caller, ID), [{ id: 't' }])
+  await client.removeFromStore(caller, ID, 's/1')
+  t.same(
+    server.requests.map(({ method, url }) => `${method} ${url.replace(ID, 'I')}`),
+    [
+      'POST /v1/operations/enqueue',
+      'POST /v1/operations/claim',
+      'POST /v1/operations/o%2F1/placements',
+      'POST /v1/operations/o/placements/stored',
+      'POST /v1/operations/o/placements/failed',
+      'POST /v1/operations/o/activate',
+      'POST /v1/operations/o/complete',
+      'GET /v1/images/I/tasks',
+      'DELETE /v1/images/I/stores/s%2F1'
+    ]
+  )
+  t.equal(server.requests[1]?.headers['tank-scope'], 'all')
+  t.same(JSON.parse(String(server.requests[6]?.body)), { attempt })
+})
+
+t.test('a removal whose answer was lost has happened', async (t) => {
+  let left = ['main']
+  const server = await serve(t, (request, response) => {
+    if (request.method === 'GET') {
+      return sendJson(response, 200, { placements: left.map((store) => ({ store })) })
+    }
+    if (server.requests.filter(({ method }) => method === 'DELETE').length % 2 === 1) {
+      return reset(response)
+    }
+    return sendProblem(response, 403, 'FORBIDDEN', 'the only store')
+  })
+  const client = createRegistryClient({ urls: [server.url, server.url], secret: 's' })
+  t.teardown(() => client.close())
+  await client.removeFromStore(caller, ID, 'b')
+  left = ['b']
+  const error = await client.removeFromStore(caller, ID, 'b').catch((e: unknown) => e)
+  t.ok(isTankError(error, 'FORBIDDEN'), 'it is still there')
+})

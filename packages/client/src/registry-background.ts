@@ -1,0 +1,127 @@
+import type {
+  ActivateLocation,
+  BeginTarget,
+  ClaimOperation,
+  EnqueueOperation,
+  ImageData,
+  Job,
+  RegistryCaller,
+  TargetFailed,
+  TargetStored,
+  TaskDocument
+} from '@tank/model'
+import type { Dispatcher } from 'undici'
+import { problemToError } from './problems.ts'
+import type { RegistryCallOptions } from './registry-client.ts'
+import type { FailoverAnswer } from './registry-failover.ts'
+
+/** Background work: asked for by the API, done by whichever worker claims it. */
+export interface BackgroundCalls {
+  /** Rejects with IMAGE_STATE, IMAGE_BUSY, QUOTA_EXCEEDED, or INVALID_REQUEST (in a store already). */
+  enqueue(c: RegistryCaller, operation: EnqueueOperation, o?: RegistryCallOptions): Promise<void>
+  /** The longest waiting work that the worker has the stores for; null when there is none. */
+  claim(claim: ClaimOperation, o?: RegistryCallOptions): Promise<Job | null>
+  beginTarget(
+    c: RegistryCaller,
+    operationId: string,
+    target: BeginTarget,
+    o?: RegistryCallOptions
+  ): Promise<void>
+  targetStored(
+    c: RegistryCaller,
+    operationId: string,
+    stored: TargetStored,
+    o?: RegistryCallOptions
+  ): Promise<void>
+  targetFailed(
+    c: RegistryCaller,
+    operationId: string,
+    failed: TargetFailed,
+    o?: RegistryCallOptions
+  ): Promise<void>
+  activate(
+    c: RegistryCaller,
+    operationId: string,
+    location: ActivateLocation,
+    o?: RegistryCallOptions
+  ): Promise<void>
+  complete(
+    c: RegistryCaller,
+    operationId: string,
+    attempt: string,
+    o?: RegistryCallOptions
+  ): Promise<void>
+  listTasks(c: RegistryCaller, imageId: string, o?: RegistryCallOptions): Promise<TaskDocument[]>
+  /** Rejects with IMAGE_STATE, FORBIDDEN (the only store) or NOT_FOUND (not in this one). */
+  removeFromStore(
+    c: RegistryCaller,
+    imageId: string,
+    store: string,
+    o?: RegistryCallOptions
+  ): Promise<void>
+}
+
+/** Sends one call; answers of 400 and above are returned, not thrown. */
+export type Exchange = (
+  caller: RegistryCaller,
+  method: Dispatcher.HttpMethod,
+  path: string,
+  body: object | undefined,
+  options: RegistryCallOptions | undefined
+) => Promise<FailoverAnswer>
+
+function checked(answer: FailoverAnswer): FailoverAnswer {
+  if (answer.status >= 400) throw problemToError(answer)
+  return answer
+}
+
+function parse<T>(answer: FailoverAnswer): T {
+  return JSON.parse(answer.body.toString('utf8'))
+}
+
+const WORKER: RegistryCaller = { project: null, user: null, scope: 'all', requestId: '' }
+
+/** The calls of background work over an exchange. */
+export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
+  const post = async (
+    caller: RegistryCaller,
+    path: string,
+    body: object,
+    options: RegistryCallOptions | undefined
+  ) => checked(await exchange(caller, 'POST', `/v1/operations/${path}`, body, options))
+  const act =
+    <B extends object>(action: string) =>
+    async (caller: RegistryCaller, id: string, body: B, options?: RegistryCallOptions) => {
+      await post(caller, `${encodeURIComponent(id)}/${action}`, body, options)
+    }
+  const complete = act<{ attempt: string }>('complete')
+  return {
+    async enqueue(caller, operation, options) {
+      await post(caller, 'enqueue', operation, options)
+    },
+    claim: async (claim, options) =>
+      parse<{ job: Job | null }>(await post(WORKER, 'claim', claim, options)).job,
+    beginTarget: act<BeginTarget>('placements'),
+    targetStored: act<TargetStored>('placements/stored'),
+    targetFailed: act<TargetFailed>('placements/failed'),
+    activate: act<ActivateLocation>('activate'),
+    complete: (caller, id, attempt, options) => complete(caller, id, { attempt }, options),
+    async listTasks(caller, imageId, options) {
+      const path = `/v1/images/${encodeURIComponent(imageId)}/tasks`
+      const answer = checked(await exchange(caller, 'GET', path, undefined, options))
+      return parse<{ tasks: TaskDocument[] }>(answer).tasks
+    },
+    async removeFromStore(caller, imageId, store, options) {
+      const image = `/v1/images/${encodeURIComponent(imageId)}`
+      const path = `${image}/stores/${encodeURIComponent(store)}`
+      const answer = await exchange(caller, 'DELETE', path, undefined, options)
+      if (answer.repeated && (answer.status === 403 || answer.status === 404)) {
+        // The first sending may have been carried out with its answer lost: look before saying no.
+        const data = await exchange(caller, 'GET', `${image}/data`, undefined, options)
+        const { placements } = parse<ImageData>(checked(data))
+        if (placements.every((placement) => placement.store !== store)) return
+      }
+      checked(answer)
+    }
+  }
+}
