@@ -1,6 +1,6 @@
-/** What a client may compare: a strong ETag and a time in whole seconds. */
+/** What a client may compare: a strong ETag, if the bytes are known, and a time in whole seconds. */
 export interface Validators {
-  readonly etag: string
+  readonly etag: string | undefined
   readonly lastModified: Date
 }
 
@@ -19,6 +19,7 @@ export function notModified(headers: ConditionalHeaders, validators: Validators)
   const noneMatch = headers['if-none-match']
   if (noneMatch !== undefined) {
     if (noneMatch.trim() === '*') return true
+    if (validators.etag === undefined) return false
     return noneMatch.split(',').some((tag) => opaque(tag) === validators.etag)
   }
   const since = Date.parse(headers['if-modified-since'] ?? '')

@@ -46,12 +46,12 @@ function dataHeaders(reply: FastifyReply, md5: string | null, validators: Valida
   reply.headers({
     'content-type': 'application/octet-stream',
     'accept-ranges': 'bytes',
-    etag: validators.etag,
     'last-modified': validators.lastModified.toUTCString(),
     'cache-control': 'private, no-cache',
     'content-disposition': 'attachment',
     'x-content-type-options': 'nosniff'
   })
+  if (validators.etag !== undefined) reply.header('etag', validators.etag)
   if (md5 !== null) reply.header('content-md5', md5)
 }
 
@@ -70,7 +70,7 @@ export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
     const readable = data.status === 'active' || data.status === 'deactivated'
     if (blob === null || !readable) return reply.code(204).send()
     const validators = {
-      etag: `"${blob.sha256}"`,
+      etag: blob.sha256 === null ? undefined : `"${blob.sha256}"`,
       lastModified: new Date(blob.completed_at)
     }
     dataHeaders(reply, blob.md5, validators)
