@@ -107,94 +107,92 @@ await t.test('the registry is killed and comes back while an upload runs', async
   await waitForBytes(cluster.store, 0, patience)
 })
 
-await t.test('the registry stays away for longer than a lease', async (t) => {
-  const cluster = await startCluster(t, { apis: 1 })
-  const [images, registry] = [cluster.images[0], cluster.registries[0]]
-  if (images === undefined || registry === undefined) throw new Error('no cluster')
-  const { id } = await images.create()
-  let gone: Promise<void> | undefined
-  const started = Date.now()
-  const status = await statusOf(
-    images.upload(
-      id,
-      pattern({
-        size: 1024 * MiB,
-        pauseMs: 100,
-        onBlock(index) {
-          if (index === 10) gone = registry.kill()
-        }
-      })
-    )
-  )
-  await gone
-  t.ok([0, 503].includes(status), `the upload ends: ${status}`)
-  t.ok(Date.now() - started < 60_000, 'and soon')
-  await cluster.restartRegistry(0)
-  await images.waitFor(id, 'queued', patience)
-  await waitForBytes(cluster.store, 0, patience)
-  await provesUsable(t, images, id, cluster.store)
-})
-
-await t.test('an API that slept beyond its lease loses to the one that took over', async (t) => {
+await t.test('a registry and two APIs', async (t) => {
   const cluster = await startCluster(t, { apis: 2 })
-  const [sleeper, other] = cluster.images
-  const asleep = cluster.apis[0]
-  if (!sleeper || !other || !asleep) throw new Error('no cluster')
-  const { id } = await other.create()
-  const size = 96 * MiB
-  let stopped = false
-  const first = statusOf(
-    sleeper.upload(
-      id,
-      pattern({
-        size,
-        seed: 1,
-        pauseMs: 20,
-        onBlock(index) {
-          if (index !== 32) return
-          asleep.signal('SIGSTOP')
-          stopped = true
-        }
-      })
-    )
-  )
-  await until('the first upload runs', 30_000, () => stopped || undefined)
-  await other.waitFor(id, 'queued', 2 * leases.leaseSeconds * 1000 + 2000)
-  const put = await other.upload(id, pattern({ size, seed: 2 }), { length: size })
-  t.equal(put.status, 204, 'the second upload wins', { answer: put.body.toString() })
-  asleep.signal('SIGCONT')
-  t.not(await first, 204, 'the first one is told')
-  const digest = patternDigest(size, 2)
-  for (const images of [other, sleeper]) {
-    t.match(await images.download(id), { status: 200, size, sha256: digest })
-  }
-  await waitForBytes(cluster.store, size, patience)
-  t.match(await other.download(id), { sha256: digest })
-  t.equal((await other.show(id)).status, 'active')
-})
+  const [one, other] = cluster.images
+  if (one === undefined || other === undefined) throw new Error('no cluster')
 
-await t.test('an API that is killed leaves its uploads to its neighbours', async (t) => {
-  const cluster = await startCluster(t, { apis: 2 })
-  const [images, other] = cluster.images
-  const victim = cluster.apis[0]
-  if (!images || !other || !victim) throw new Error('no cluster')
-  const { id } = await images.create()
-  let killed: Promise<void> | undefined
-  const status = await statusOf(
-    images.upload(
-      id,
-      pattern({
-        size: 64 * MiB,
-        pauseMs: 10,
-        onBlock(index) {
-          if (index === 32) killed = victim.kill()
-        }
-      })
+  await t.test('an API that slept beyond its lease loses to the one that took over', async (t) => {
+    const asleep = cluster.apis[0]
+    const { id } = await other.create()
+    const size = 96 * MiB
+    let stopped = false
+    const first = statusOf(
+      one.upload(
+        id,
+        pattern({
+          size,
+          seed: 1,
+          pauseMs: 20,
+          onBlock(index) {
+            if (index !== 32) return
+            asleep?.signal('SIGSTOP')
+            stopped = true
+          }
+        })
+      )
     )
-  )
-  await killed
-  t.equal(status, 0, 'the connection ended without an answer')
-  await other.waitFor(id, 'queued', 2 * leases.leaseSeconds * 1000 + 2000)
-  await waitForBytes(cluster.store, 0, patience)
-  await provesUsable(t, other, id, cluster.store)
+    await until('the first upload runs', 30_000, () => stopped || undefined)
+    await other.waitFor(id, 'queued', 2 * leases.leaseSeconds * 1000 + 2000)
+    const put = await other.upload(id, pattern({ size, seed: 2 }), { length: size })
+    t.equal(put.status, 204, 'the second upload wins', { answer: put.body.toString() })
+    asleep?.signal('SIGCONT')
+    t.not(await first, 204, 'the first one is told')
+    const digest = patternDigest(size, 2)
+    for (const images of [other, one]) {
+      t.match(await images.download(id), { status: 200, size, sha256: digest })
+    }
+    await waitForBytes(cluster.store, size, patience)
+    t.match(await other.download(id), { sha256: digest })
+    t.equal((await other.show(id)).status, 'active')
+    t.equal((await other.delete(id)).status, 204)
+    await waitForBytes(cluster.store, 0, patience)
+  })
+
+  await t.test('the registry stays away for longer than a lease', async (t) => {
+    const { id } = await one.create()
+    let gone: Promise<void> | undefined
+    const started = Date.now()
+    const status = await statusOf(
+      one.upload(
+        id,
+        pattern({
+          size: 1024 * MiB,
+          pauseMs: 100,
+          onBlock(index) {
+            if (index === 10) gone = cluster.registries[0]?.kill()
+          }
+        })
+      )
+    )
+    await gone
+    t.ok([0, 503].includes(status), `the upload ends: ${status}`)
+    t.ok(Date.now() - started < 60_000, 'and soon')
+    await cluster.restartRegistry(0)
+    await one.waitFor(id, 'queued', patience)
+    await waitForBytes(cluster.store, 0, patience)
+    await provesUsable(t, one, id, cluster.store)
+  })
+
+  await t.test('an API that is killed leaves its uploads to its neighbours', async (t) => {
+    const { id } = await one.create()
+    let killed: Promise<void> | undefined
+    const status = await statusOf(
+      one.upload(
+        id,
+        pattern({
+          size: 64 * MiB,
+          pauseMs: 10,
+          onBlock(index) {
+            if (index === 32) killed = cluster.apis[0]?.kill()
+          }
+        })
+      )
+    )
+    await killed
+    t.equal(status, 0, 'the connection ended without an answer')
+    await other.waitFor(id, 'queued', 2 * leases.leaseSeconds * 1000 + 2000)
+    await waitForBytes(cluster.store, 0, patience)
+    await provesUsable(t, other, id, cluster.store)
+  })
 })

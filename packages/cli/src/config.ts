@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
-import { apiConfigSchema } from '@tank/api'
-import { registryConfigSchema } from '@tank/registry'
+import { apiConfigSchema } from '@tank/api/config'
+import { registryConfigSchema } from '@tank/registry/config'
 import { type ConfigLayer, loadConfig } from '@tank/service'
 import { type Static, Type } from 'typebox'
 

@@ -1,14 +1,16 @@
 import { createRequire } from 'node:module'
 import { ConfigError } from '@tank/service'
 import { type Command, commandHelp, parseCommand, UsageError } from './command-line.ts'
-import { api } from './commands/api.ts'
-import { checkConfig } from './commands/check-config.ts'
-import { db } from './commands/db.ts'
-import { registry } from './commands/registry.ts'
-import { serve } from './commands/serve.ts'
 import { explain } from './explain.ts'
 
-const COMMANDS: readonly Command[] = [serve, api, registry, db, checkConfig]
+/** Each is loaded when it is called: a server needs a good part of Tank, but none needs all of it. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  api: async () => (await import('./commands/api.ts')).api,
+  registry: async () => (await import('./commands/registry.ts')).registry,
+  db: async () => (await import('./commands/db.ts')).db,
+  'check-config': async () => (await import('./commands/check-config.ts')).checkConfig
+}
 
 /** What a call of the program touches, so that tests can look at it. */
 export interface MainOptions {
@@ -22,9 +24,10 @@ function version(): string {
   return `tank ${version}, Node ${process.version}\n`
 }
 
-function overview(): string {
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
   const all = [
-    ...COMMANDS.map(({ name, summary }) => [name, summary]),
+    ...commands.map(({ name, summary }) => [name, summary]),
     ['version', 'Shows the version.'],
     ['help [COMMAND]', 'Shows this, or the help of a command.']
   ]
@@ -41,10 +44,10 @@ function overview(): string {
   ].join('\n')
 }
 
-function commandNamed(name: string): Command {
-  const found = COMMANDS.find((each) => each.name === name)
-  if (found === undefined) throw new UsageError(`There is no command "${name}". See tank help.`)
-  return found
+async function commandNamed(name: string): Promise<Command> {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (load === undefined) throw new UsageError(`There is no command "${name}". See tank help.`)
+  return await load()
 }
 
 async function dispatch(args: readonly string[], options: MainOptions): Promise<number> {
@@ -55,10 +58,10 @@ async function dispatch(args: readonly string[], options: MainOptions): Promise<
     return 0
   }
   if (['help', '--help', '-h'].includes(name)) {
-    print(rest[0] === undefined ? overview() : commandHelp(commandNamed(rest[0])))
+    print(rest[0] === undefined ? await overview() : commandHelp(await commandNamed(rest[0])))
     return 0
   }
-  const command = commandNamed(name)
+  const command = await commandNamed(name)
   const { values, words } = parseCommand(command, rest)
   if (values.help === true) {
     print(commandHelp(command))

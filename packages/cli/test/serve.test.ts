@@ -15,7 +15,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { canUse } from '../src/embedded-postgres/account.ts'
 import { isAlive, waitForEnd } from '../src/embedded-postgres/processes.ts'
 import { openEmbeddedPostgres } from '../src/index.ts'
@@ -145,7 +145,7 @@ function workersOf(pid: number): number[] {
 
 const data = randomBytes(300_000)
 
-t.test('tank serve: the first minute, an orderly end, the second start', async (t) => {
+t.test('tank serve: the first minute, an orderly end, further starts', async (t) => {
   const dataDir = join(folder(t), 'data')
   const first = await serve(dataDir)
   const id = await createImage(first.url)
@@ -166,11 +166,11 @@ t.test('tank serve: the first minute, an orderly end, the second start', async (
   t.notOk(existsSync(join(dataDir, 'tank.lock')))
   const again = await serve(dataDir)
   t.same(await download(again.url, id), data)
-  t.equal(await stop(again), 0)
+  await stopInTransfer(t, again)
+  await cutTransfer(t, await serve(dataDir))
 })
 
-t.test('stopping lets a transfer finish; a second signal cuts it', async (t) => {
-  const program = await serve(join(folder(t), 'data'))
+async function stopInTransfer(t: Test, program: Program): Promise<void> {
   const id = await createImage(program.url)
   const slow = new ReadableStream({
     start: async (controller) => {
@@ -183,10 +183,11 @@ t.test('stopping lets a transfer finish; a second signal cuts it', async (t) => 
   const uploading = upload(program.url, id, slow)
   while ((await statusOf(program.url, id)) !== 'saving') await sleep(20)
   program.child.kill('SIGINT')
-  t.equal((await uploading).status, 204)
+  t.equal((await uploading).status, 204, 'stopping lets a transfer finish')
   t.equal(await program.exit, 0)
+}
 
-  const other = await serve(join(folder(t), 'data'))
+async function cutTransfer(t: Test, other: Program): Promise<void> {
   const stuck = await createImage(other.url)
   const cut = upload(other.url, stuck, endless(t)).then(
     ({ status }) => status,
@@ -198,8 +199,8 @@ t.test('stopping lets a transfer finish; a second signal cuts it', async (t) => 
   t.equal(other.child.exitCode, null, 'it waits')
   other.child.kill('SIGINT')
   t.equal(await other.exit, 0)
-  t.not(await cut, 204)
-})
+  t.not(await cut, 204, 'a second signal cuts it')
+}
 
 t.test('a worker that dies is replaced; the main process takes all with it', async (t) => {
   const dataDir = join(folder(t), 'data')
