@@ -11,6 +11,7 @@ import {
   isStoreError,
   type PutOptions,
   type StoreContext,
+  type StoredEntry,
   type StoredImage,
   StoreError,
   type WritableStore
@@ -18,6 +19,7 @@ import {
 import { toStoreError } from './errors.ts'
 import { FileSource } from './file-source.ts'
 import { Layout } from './layout.ts'
+import { listFiles } from './list-files.ts'
 import { openImage } from './open-image.ts'
 import type { FsStoreOptions, Settings } from './options.ts'
 import { addName, createTemp, publish, removeFile } from './publish.ts'
@@ -131,6 +133,15 @@ class FsStore implements WritableStore {
       // Even when nothing was there: an earlier delete may have failed between the two steps.
       await this.#layout.flush(place.dir)
     })
+  }
+
+  async *list({ signal }: CallOptions = {}): AsyncGenerator<StoredEntry> {
+    const entries = listFiles(this.#layout, signal)
+    for (;;) {
+      const step = await translated(signal, () => entries.next())
+      if (step.done === true) return
+      yield step.value
+    }
   }
 
   url(key: string): URL {

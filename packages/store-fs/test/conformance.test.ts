@@ -26,7 +26,9 @@ for (const [name, options] of Object.entries(variants)) {
         },
         hang: 'a call of the file system cannot be ended',
         full: 'shown on a small file system in store.test.ts',
-        cut: 'a file is cut while it is read in store.test.ts'
+        cut: 'a file is cut while it is read in store.test.ts',
+        reset: 'there is no connection',
+        slow: 'there is no connection'
       },
       killedWriter: {
         module: new URL('./writer.js', import.meta.url),

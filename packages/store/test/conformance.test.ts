@@ -12,7 +12,15 @@ t.test('a store in memory', async (t) => {
     test: (name, options, run) => t.test(name, options, run),
     open: async () => faulty(memoryStore(images), state),
     leftovers: async () => [...images.keys()],
-    faults: { refuse: set('away'), full: set('full'), hang: set('hang'), cut: set('cut') },
+    faults: {
+      refuse: set('away'),
+      full: set('full'),
+      hang: set('hang'),
+      cut: set('cut'),
+      reset: 'there is no connection',
+      slow: 'there is no connection'
+    },
+    memoryMiB: 'it keeps images in memory',
     killedWriter: 'another process sees nothing of this one'
   })
 })
@@ -24,7 +32,7 @@ t.test('a read-only store of URLs', async (t) => {
   await storeConformance({
     test: (name, options, run) => t.test(name, options, run),
     open: async () => {
-      const { put, delete: _delete, url, ...store } = memoryStore(images)
+      const { put, delete: _delete, copy, list, url, ...store } = memoryStore(images)
       const features = { ranges: false, unknownSize: false, exclusive: false }
       const accepts = ({ host }: URL) => host === 'images.example'
       const {
@@ -40,7 +48,7 @@ t.test('a read-only store of URLs', async (t) => {
       return key
     },
     missing: () => place('none'),
-    faults: { refuse: set('away'), hang: set('hang'), cut: set('cut') }
+    faults: { refuse: set('away'), hang: set('hang'), cut: set('cut'), slow: 'no connection' }
   })
 })
 
@@ -88,6 +96,24 @@ t.test('stores that break the contract are found out', async (t) => {
     'an abort in the middle of a put': (images) => ({
       put: async (key, body) => (await memoryStore(images).put?.(key, body)) ?? { size: 0 }
     }),
+    'list has every image once': (images) => ({
+      async *list() {
+        for (const key of images.keys()) {
+          yield { key, size: 1, modified: undefined, complete: true }
+        }
+      }
+    }),
+    'a copy has the same bytes': (images) => ({
+      async copy(from, to) {
+        const bytes = images.get(from)
+        if (bytes === undefined) throw new StoreError('NOT_FOUND', 'nothing is here')
+        images.set(to, bytes.subarray(0, 1))
+        return { size: bytes.length }
+      }
+    }),
+    'a copy of nothing': () => ({ copy: async () => ({ size: 0 }) }),
+    'a signed URL gives': () => ({ presign: async (key) => new URL(`data:,${key}`) }),
+    'memory is bounded': () => ({}),
     'a body that nobody reads': () => ({}),
     'a slow reader keeps memory flat': (images) => ({
       async get(key) {

@@ -43,6 +43,16 @@ export function memoryStore(images: Images, overrides: Partial<Store> = {}): Sto
     async delete(key) {
       images.delete(key)
     },
+    async copy(from, to) {
+      const bytes = find(from)
+      images.set(to, Buffer.from(bytes))
+      return { size: bytes.length }
+    },
+    async *list() {
+      for (const [key, bytes] of images) {
+        yield { key, size: bytes.length, modified: undefined, complete: true }
+      }
+    },
     url: (key) => new URL(`memory:///${key}`),
     async check() {},
     async close() {},

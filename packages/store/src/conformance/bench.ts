@@ -10,6 +10,8 @@ import { collect, source } from './streams.ts'
 export interface Traits {
   readonly writable: boolean
   readonly features: StoreFeatures
+  /** Names of the methods that the store has. */
+  readonly methods: ReadonlySet<string>
   readonly options: ConformanceOptions
 }
 

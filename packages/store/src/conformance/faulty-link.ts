@@ -85,8 +85,8 @@ export class FaultyLink {
     }
     near.on('error', end)
     far.on('error', end)
+    // what the backend sent before it closed may still be on its way through here
     near.on('close', () => far.destroy())
-    far.on('close', () => near.destroy())
     join(near, far, mode.kind === 'reset' ? countdown(mode.bytes, end) : pace(mode))
     join(far, near, mode.kind === 'cut' ? countdown(mode.bytes, end) : pace(mode))
   }
@@ -109,9 +109,12 @@ function countdown(bytes: number, end: () => void): Transform {
   let left = bytes
   return new Transform({
     transform(chunk: Buffer, _encoding, callback) {
-      callback(null, chunk.subarray(0, left))
-      left -= chunk.length
-      if (left <= 0) setImmediate(end)
+      const part = chunk.subarray(0, left)
+      left -= part.length
+      this.push(part)
+      // nothing more passes: a connection that is ended in order cannot be reset any more
+      if (left === 0) setImmediate(end)
+      else callback()
     }
   })
 }

@@ -47,6 +47,8 @@ export interface ConformanceOptions {
   /** Names of everything that the backend holds, temporary things included. */
   leftovers?(): Promise<readonly string[]>
   readonly faults?: Faults
+  /** MiB of buffers that a put may hold, 128 when not given; a text says why nothing bounds it. */
+  readonly memoryMiB?: number | string
   /** A text says why no writer can be killed. */
   readonly killedWriter?: KilledWriter | string
 }

@@ -3,10 +3,15 @@ import { guard } from '../guard.ts'
 import { isWritable } from '../store.ts'
 import { Bench, type Case, type Traits } from './bench.ts'
 import { abortCases } from './cases/abort.ts'
+import { copyCases } from './cases/copy.ts'
 import { exclusiveCases } from './cases/exclusive.ts'
+import { faultCases } from './cases/faults.ts'
 import { keyCases } from './cases/keys.ts'
 import { leftoverCases } from './cases/leftovers.ts'
 import { lifecycleCases } from './cases/lifecycle.ts'
+import { listCases } from './cases/list.ts'
+import { memoryCases } from './cases/memory.ts'
+import { presignCases } from './cases/presign.ts'
 import { pumpCases } from './cases/pump.ts'
 import { rangeCases } from './cases/ranges.ts'
 import { readOnlyCases } from './cases/read-only.ts'
@@ -23,6 +28,11 @@ const cases: readonly Case[] = [
   ...abortCases,
   ...keyCases,
   ...leftoverCases,
+  ...listCases,
+  ...copyCases,
+  ...presignCases,
+  ...memoryCases,
+  ...faultCases,
   ...lifecycleCases,
   ...readOnlyCases
 ]
@@ -49,5 +59,8 @@ async function readTraits(options: ConformanceOptions): Promise<Traits> {
     writable || options.seed !== undefined,
     'a store without put and delete needs `seed`, or there is nothing to read'
   )
-  return { writable, features, options }
+  const methods = new Set(
+    Object.entries(store).flatMap(([name, value]) => (typeof value === 'function' ? [name] : []))
+  )
+  return { writable, features, methods, options }
 }

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../store.ts'
 import { type Case, rejectsWith } from '../bench.ts'
 import { collect, firstBytes, MiB, pattern, source } from '../streams.ts'
-import { noFault } from './skip.ts'
 
 export const lifecycleCases: readonly Case[] = [
   {
@@ -42,22 +40,6 @@ export const lifecycleCases: readonly Case[] = [
     }
   },
   {
-    name: 'S-28 a slow reader keeps memory flat',
-    async run(bench) {
-      const bytes = pattern(64 * MiB)
-      const store = await bench.open()
-      const key = await bench.image(store, bytes)
-      const before = process.memoryUsage().arrayBuffers
-      const { body } = await store.get(key)
-      const first = await firstBytes(body)
-      await sleep(400)
-      const held = process.memoryUsage().arrayBuffers - before
-      assert(held < 16 * MiB, `${Math.round(held / MiB)} MiB are held for a reader that waits`)
-      const rest = await collect(body)
-      assert(bytes.equals(Buffer.concat([first, rest])))
-    }
-  },
-  {
     name: 'a body that nobody reads to its end can be destroyed',
     async run(bench) {
       const store = await bench.open()
@@ -67,36 +49,6 @@ export const lifecycleCases: readonly Case[] = [
         if (round % 2 === 0) await firstBytes(body)
         await new Promise((resolve) => body.once('close', resolve).destroy())
       }
-    }
-  },
-  {
-    name: 'a backend that refuses gives a StoreError on every call',
-    skip: (traits) => noFault(traits, 'refuse'),
-    async run(bench) {
-      const store = await bench.open()
-      const key = await bench.image(store, pattern(10))
-      const codes = ['UNAVAILABLE', 'DENIED'] as const
-      await bench.during('refuse', async () => {
-        await rejectsWith(codes, () => store.stat(key))
-        await rejectsWith(codes, () => store.get(key))
-        const other = bench.key()
-        if (store.check) await rejectsWith(codes, async () => store.check?.())
-        if (store.put) await rejectsWith(codes, async () => store.put?.(other, source(pattern(10))))
-        // Above all it must not say "gone" of an image that it cannot see.
-        if (store.delete) await rejectsWith(codes, async () => store.delete?.(key))
-      })
-      assert.equal((await collect((await store.get(key)).body)).length, 10)
-    }
-  },
-  {
-    name: 'a body that the backend cuts off ends with an error',
-    skip: (traits) => noFault(traits, 'cut'),
-    async run(bench) {
-      const store = await bench.open()
-      const key = await bench.image(store, pattern(8 * MiB))
-      await bench.during('cut', async () => {
-        await assert.rejects(async () => collect((await store.get(key)).body))
-      })
     }
   },
   {
