@@ -10,9 +10,9 @@ export type LinkMode =
   | { readonly kind: 'refuse' }
   /** Takes everything and never answers. */
   | { readonly kind: 'hang' }
-  /** Resets a connection after so many bytes of answers. */
+  /** Breaks a connection off after so many bytes of answers. */
   | { readonly kind: 'cut'; readonly bytes: number }
-  /** Resets a connection after so many bytes of requests. */
+  /** Breaks a connection off after so many bytes of requests. */
   | { readonly kind: 'reset'; readonly bytes: number }
   /** So many bytes a second each way. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
@@ -112,7 +112,7 @@ function countdown(bytes: number, end: () => void): Transform {
       const part = chunk.subarray(0, left)
       left -= part.length
       this.push(part)
-      // nothing more passes: a connection that is ended in order cannot be reset any more
+      // nothing more passes, not even the end
       if (left === 0) setImmediate(end)
       else callback()
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Store } from '../../store.ts'
 import { type Case, rejectsWith } from '../bench.ts'
-import { collect, firstBytes, MiB, pattern, source } from '../streams.ts'
+import { firstBytes, MiB, pattern, source } from '../streams.ts'
 
 export const lifecycleCases: readonly Case[] = [
   {
