@@ -11,9 +11,13 @@ import type {
   FastifyPluginAsync,
   FastifyServerOptions
 } from 'fastify'
+import { copyJob } from './background/copy-job.ts'
+import { createJobWorker } from './background/job-worker.ts'
+import { locationJob } from './background/location-job.ts'
 import { createCollector } from './collector.ts'
 import type { ApiConfig } from './config.ts'
 import type { ApiContext } from './context.ts'
+import { createStoreCircuits } from './download/store-circuits.ts'
 import { allowOrigins } from './http/cors.ts'
 import {
   advertisedMinors,
@@ -64,7 +68,8 @@ async function registerStores(
 /** Builds the image service: a Fastify app that only waits for `listen`. */
 export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<FastifyInstance> {
   const { registry } = parts
-  const minors = advertisedMinors({ stores: true, multiStoreImport: false, cache: false })
+  const copyImage = config.imports.methods.includes('copy-image')
+  const minors = advertisedMinors({ stores: true, copyImage, cache: false })
   const app = createServer({
     ...(parts.logger === undefined ? {} : { logger: parts.logger }),
     trustedProxies: config.trustedProxies,
@@ -73,41 +78,7 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
   await app.register(problems)
   await registerStores(app, config, parts.loadStore)
 
-  const running = createRunningUploads()
-  const digests = createDigestPool()
-  const collector = createCollector({
-    registry,
-    stores: app.stores,
-    intervalMs: config.collectSeconds * 1000,
-    log: app.log
-  })
-  const context: ApiContext = {
-    config,
-    registry,
-    stores: app.stores,
-    images: createImageMutator(registry),
-    running,
-    collector,
-    publicEndpoint: config.publicEndpoint,
-    ingest: {
-      registry,
-      digests,
-      running,
-      worker: parts.worker ?? workerName(),
-      cap: config.imageSizeCap,
-      osHashAlgo: config.osHashAlgo,
-      md5: config.md5,
-      garbageLeft: () => collector.nudge()
-    }
-  }
-  app.addHook('onClose', async () => {
-    // by now every request was answered or cut; what was cut still has to be told to the registry
-    running.abortAll(new TankError('SHUTTING_DOWN', 'The service is shutting down'))
-    await Promise.race([running.idle(), sleep(CLEAN_UP_MS, undefined, { ref: false })])
-    await collector.close()
-    await digests.close()
-  })
-
+  const context = openContext(app, config, parts)
   allowOrigins(app, config.corsOrigins)
   await app.register(health, {
     ready: () => registry.ready(),
@@ -118,6 +89,65 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
   versionRoutes(app, config, minors)
   await app.register(v2Routes(context), { prefix: '/v2' })
   return app
+}
+
+/** Makes what the routes work with; it ends with the app. */
+function openContext(app: FastifyInstance, config: ApiConfig, parts: ApiParts): ApiContext {
+  const { registry } = parts
+  const running = createRunningUploads()
+  const digests = createDigestPool()
+  const worker = parts.worker ?? workerName()
+  const { storeSeconds, storePauseSeconds } = config.transfers
+  const reading = {
+    stores: app.stores,
+    circuits: createStoreCircuits(storePauseSeconds * 1000),
+    storeMs: storeSeconds * 1000
+  }
+  const collector = createCollector({
+    registry,
+    stores: app.stores,
+    intervalMs: config.collectSeconds * 1000,
+    log: app.log
+  })
+  const { osHashAlgo, md5, imageSizeCap: cap } = config
+  const garbageLeft = () => collector.nudge()
+  const shared = { registry, digests, cap, osHashAlgo, md5, garbageLeft }
+  const jobs = createJobWorker({
+    context: {
+      ...shared,
+      reading,
+      secureHashing: config.locations.secureHashing,
+      stallMs: config.jobs.stallSeconds * 1000
+    },
+    handlers: { copy: copyJob, location: locationJob },
+    running,
+    worker,
+    concurrency: config.jobs.concurrency,
+    pollMs: config.jobs.pollSeconds * 1000,
+    log: app.log
+  })
+  app.addHook('onReady', async () => jobs.start())
+  app.addHook('onClose', async () => {
+    // by now every request was answered or cut; what was cut still has to be told to the registry
+    const stopping = jobs.close()
+    running.abortAll(new TankError('SHUTTING_DOWN', 'The service is shutting down'))
+    const ended = Promise.all([running.idle(), stopping])
+    await Promise.race([ended, sleep(CLEAN_UP_MS, undefined, { ref: false })])
+    await collector.close()
+    await digests.close()
+  })
+  return {
+    config,
+    registry,
+    stores: app.stores,
+    images: createImageMutator(registry),
+    running,
+    reading,
+    collector,
+    workAsked: () => jobs.nudge(),
+    publicEndpoint: config.publicEndpoint,
+    ingest: { ...shared, running, worker }
+  }
 }
 
 /** The version document (V1, V2): 200 at its own address, 300 everywhere else. */

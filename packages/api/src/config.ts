@@ -58,6 +58,60 @@ const transfers = Type.Object(
       default: 60,
       minimum: 1,
       description: 'A download whose reader takes nothing for so long is ended.'
+    }),
+    storeSeconds: Type.Number({
+      default: 10,
+      minimum: 0.05,
+      description:
+        'A store that says nothing for so long is taken to be away, and another one is asked.'
+    }),
+    storePauseSeconds: Type.Number({
+      default: 10,
+      minimum: 0,
+      description: 'How long a store that is away is asked only when no other one has the image.'
+    })
+  },
+  { additionalProperties: false, default: {} }
+)
+
+const jobs = Type.Object(
+  {
+    concurrency: Type.Integer({
+      default: 2,
+      minimum: 0,
+      description:
+        'Background work (copies, outside locations) that this process does at once; 0: none.'
+    }),
+    pollSeconds: Type.Number({
+      default: 5,
+      minimum: 0.05,
+      description: 'How often it looks for work that other processes were asked for.'
+    }),
+    stallSeconds: Type.Number({
+      default: 600,
+      minimum: 0.1,
+      description: 'Work whose bytes do not move for so long is given up.'
+    })
+  },
+  { additionalProperties: false, default: {} }
+)
+
+const imports = Type.Object(
+  {
+    methods: Type.Array(Type.Union([Type.Literal('copy-image')]), {
+      default: ['copy-image'],
+      description: 'Import methods that clients may use.'
+    })
+  },
+  { additionalProperties: false, default: {} }
+)
+
+const locations = Type.Object(
+  {
+    secureHashing: Type.Boolean({
+      default: true,
+      description:
+        'Data at added locations is read and hashed. false: digests that the client gives are believed.'
     })
   },
   { additionalProperties: false, default: {} }
@@ -101,6 +155,9 @@ export const apiConfigSchema = Type.Object(
       description: 'Fills in `checksum` (MD5), which older clients verify downloads with.'
     }),
     transfers,
+    jobs,
+    imports,
+    locations,
     trustedProxies: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description: 'CIDR ranges whose X-Forwarded-* headers are believed.'

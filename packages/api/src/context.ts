@@ -2,6 +2,7 @@ import type { RegistryClient } from '@tank/client'
 import type { Stores } from '@tank/store'
 import type { Collector } from './collector.ts'
 import type { ApiConfig } from './config.ts'
+import type { ReadContext } from './download/blob-reader.ts'
 import type { ImageMutator } from './images/mutate.ts'
 import type { IngestContext } from './ingest/ingest.ts'
 import type { RunningUploads } from './ingest/running-uploads.ts'
@@ -14,6 +15,9 @@ export interface ApiContext {
   readonly images: ImageMutator
   readonly ingest: IngestContext
   readonly running: RunningUploads
+  readonly reading: ReadContext
+  /** Looks for background work soon: some was just asked for. */
+  readonly workAsked: () => void
   readonly collector: Collector
   readonly publicEndpoint: string
 }

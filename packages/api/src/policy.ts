@@ -1,5 +1,5 @@
 import { TankError } from '@tank/model'
-import { type Caller, isAdmin } from './identity/caller.ts'
+import { type Caller, isAdmin, isService } from './identity/caller.ts'
 
 /** What a rule looks at: the image's owner. Rules without an image get null. */
 export interface Target {
@@ -11,7 +11,7 @@ type Check = (caller: Caller, target: Target | null) => boolean
 const admin: Check = (caller) => isAdmin(caller)
 const reader: Check = (caller) => caller.roles.has('reader')
 const member: Check = (caller) => caller.roles.has('member') && !caller.readOnly
-const service: Check = (caller) => caller.roles.has('service') || caller.serviceRoles.has('service')
+const service: Check = (caller) => isService(caller)
 
 const owns: Check = (caller, target) =>
   caller.project !== null && target !== null && target.owner === caller.project
@@ -47,6 +47,8 @@ const RULES = {
     (caller, target) => service(caller, target) || ownerMember(caller, target)
   ),
   fetch_image_location: adminOr(service),
+  delete_image_location: admin,
+  copy_image: admin,
   stores_info_detail: adminOr(service)
 } as const satisfies Record<string, Check>
 

@@ -84,7 +84,7 @@ t.test('conditional requests compare the strong ETag first', async (t) => {
 })
 
 t.test('V1-V5: every target finds its way', async (t) => {
-  const minors = advertisedMinors({ stores: true, multiStoreImport: false, cache: false })
+  const minors = advertisedMinors({ stores: true, copyImage: true, cache: false })
   const to = (target: string, accept?: string) => routeTarget(target, accept, minors)
   t.equal(to('/v2/images?limit=1'), '/v2/images?limit=1')
   t.equal(to('/v2.7/images'), '/v2/images')

@@ -1,17 +1,16 @@
-import { pipeline } from 'node:stream/promises'
-import { readerStallGuard } from '@tank/service'
-import type { ImageSource } from '@tank/store'
+import { disconnectSignal, readerStallGuard } from '@tank/service'
 import type { FastifyReply } from 'fastify'
+import type { BlobReader } from './blob-reader.ts'
 
 /**
- * Writes a head and then the bytes of a source to the client. Once the head is out an error can only
+ * Writes a head and then the bytes of an image to the client. Once the head is out an error can only
  * be told by cutting the connection: a client never takes a part for the whole (DWN12).
  */
 export async function sendSource(
   reply: FastifyReply,
   status: number,
   headers: Readonly<Record<string, string | number>>,
-  source: ImageSource,
+  reader: BlobReader,
   stallSeconds: number
 ): Promise<void> {
   const { raw } = reply
@@ -19,11 +18,9 @@ export async function sendSource(
   const guard = readerStallGuard(reply, stallSeconds)
   try {
     raw.writeHead(status, { ...(reply.getHeaders() as Record<string, string>), ...headers })
-    if (source.pump === undefined) await pipeline(source.body, raw, { signal: guard.signal })
-    else {
-      await source.pump(raw, { signal: guard.signal })
-      raw.end()
-    }
+    const signal = AbortSignal.any([guard.signal, disconnectSignal(reply)])
+    await reader.send(raw, signal, { pump: true })
+    raw.end()
   } catch (err) {
     raw.destroy()
     const log = reply.request.log

@@ -2,18 +2,18 @@ import type { FastifyRequest } from 'fastify'
 
 /** What this service can do, as far as the version document tells it. */
 export interface ApiFeatures {
-  /** Several named stores: info, choice on upload. */
+  /** Several named stores: info, choice on upload and import, image tasks, removal from one store. */
   readonly stores: boolean
-  /** Import to several stores, copies, image tasks, deletion from one store. */
-  readonly multiStoreImport: boolean
+  /** Copies to further stores. */
+  readonly copyImage: boolean
   readonly cache: boolean
 }
 
 /** Minor versions of the Image API v2 in force, newest first. */
 export function advertisedMinors(features: ApiFeatures): readonly number[] {
   const minors = [17, 15, 9, 7, 6, 5, 4, 3, 2, 1, 0]
-  if (features.stores) minors.push(8)
-  if (features.multiStoreImport) minors.push(10, 11, 12, 13)
+  if (features.stores) minors.push(8, 10, 12, 13)
+  if (features.copyImage) minors.push(11)
   if (features.cache) minors.push(14, 16, 18)
   return minors.sort((a, b) => b - a)
 }

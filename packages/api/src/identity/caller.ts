@@ -40,6 +40,11 @@ export function isAdmin(caller: Caller): boolean {
   return caller.roles.has('admin')
 }
 
+/** A service of the cloud, by its own roles or by those of its service token. */
+export function isService(caller: Caller): boolean {
+  return caller.roles.has('service') || caller.serviceRoles.has('service')
+}
+
 /** The context that the registry needs to decide what this caller sees. */
 export function registryCaller(request: FastifyRequest): RegistryCaller {
   const { caller } = request

@@ -58,6 +58,8 @@ export interface IngestRequest {
   readonly kind: IngestKind
   readonly storeName: string
   readonly store: WritableStore
+  /** Of the store: heavier ones come first in `stores` of the image. */
+  readonly weight?: number | undefined
   readonly body: Readable
   /** Bytes that the sender announced. */
   readonly announced: number | undefined
@@ -184,7 +186,13 @@ export async function ingest(context: IngestContext, request: IngestRequest): Pr
     fallback: kind.fallback,
     worker: context.worker,
     blob_id: randomUUID(),
-    placement: { id: randomUUID(), store: request.storeName, key, role: kind.role },
+    placement: {
+      id: randomUUID(),
+      store: request.storeName,
+      key,
+      role: kind.role,
+      weight: request.weight ?? 0
+    },
     reserve: request.announced ?? null
   })
   request.onBegin?.()

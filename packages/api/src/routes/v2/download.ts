@@ -3,8 +3,8 @@ import { disconnectSignal } from '@tank/service'
 import type { ByteRange } from '@tank/store'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
+import { BlobReader } from '../../download/blob-reader.ts'
 import { notModified, rangeAllowed, type Validators } from '../../download/conditional.ts'
-import { openSource } from '../../download/open-source.ts'
 import { parseContentRange, parseRange } from '../../download/range.ts'
 import { sendSource } from '../../download/send-source.ts'
 import { refuseBody } from '../../http/bodies.ts'
@@ -57,7 +57,7 @@ function dataHeaders(reply: FastifyReply, md5: string | null, validators: Valida
 
 /** Download of image data (R8, B1–B13). */
 export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
-  const { registry, stores, config } = context
+  const { registry, config } = context
 
   const handle = async (
     request: FastifyRequest<{ Params: ImageParams; Querystring: { prefer?: unknown } }>,
@@ -85,8 +85,15 @@ export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
     }
     if (request.method === 'HEAD') return reply.code(status).headers(headers).send()
     const signal = disconnectSignal(reply)
-    const source = await openSource({ stores, data, range, prefer, signal, log: request.log })
-    await sendSource(reply, status, headers, source, config.transfers.stallSeconds)
+    const reader = new BlobReader(context.reading, {
+      data,
+      range,
+      prefer,
+      signal,
+      log: request.log
+    })
+    await reader.open()
+    await sendSource(reply, status, headers, reader, config.transfers.stallSeconds)
     return reply
   }
 

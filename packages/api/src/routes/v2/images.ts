@@ -41,6 +41,8 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     const base = linkBase(request, context.publicEndpoint)
     reply.header('location', `${base}/v2/images/${image.id}`)
     reply.header('openstack-image-store-ids', context.stores.names().join(','))
+    const methods = config.imports.methods.join(',')
+    if (methods !== '') reply.header('openstack-image-import-methods', methods)
     return sendDocument(reply, raw, 201)
   })
 

@@ -9,10 +9,12 @@ import { noIdentity } from '../../identity/none.ts'
 import { actionRoutes } from './actions.ts'
 import { downloadRoute } from './download.ts'
 import { imageRoutes } from './images.ts'
+import { importRoutes } from './imports.ts'
 import { infoRoutes } from './info.ts'
 import { locationRoutes } from './locations.ts'
 import { memberRoutes } from './members.ts'
 import { schemaRoutes } from './schemas.ts'
+import { storeImageRoutes } from './store-images.ts'
 import { tagRoutes } from './tags.ts'
 import { uploadRoute } from './upload.ts'
 
@@ -41,6 +43,8 @@ export function v2Routes(context: ApiContext): FastifyPluginAsync {
       actionRoutes(json, context)
       tagRoutes(json, context)
       memberRoutes(json, context)
+      importRoutes(json, context)
+      storeImageRoutes(json, context)
       infoRoutes(json, context)
       locationRoutes(json, context)
       schemaRoutes(json)

@@ -5,7 +5,7 @@ import { refuseBody } from '../../http/bodies.ts'
 import { demand } from '../../policy.ts'
 
 /** What this service offers: stores, import methods, usage (R18). */
-export function infoRoutes(app: FastifyInstance, { stores }: ApiContext): void {
+export function infoRoutes(app: FastifyInstance, { stores, config }: ApiContext): void {
   const describe = (name: string): Record<string, unknown> => {
     const entry = stores.entry(name)
     const readOnly = entry !== undefined && !isWritable(entry.store)
@@ -37,7 +37,11 @@ export function infoRoutes(app: FastifyInstance, { stores }: ApiContext): void {
   })
 
   app.get('/info/import', { onRequest: refuseBody }, async () => ({
-    'import-methods': { description: 'Import methods available.', type: 'array', value: [] }
+    'import-methods': {
+      description: 'Import methods available.',
+      type: 'array',
+      value: config.imports.methods
+    }
   }))
 
   app.get('/info/usage', async () => ({ usage: {} }))

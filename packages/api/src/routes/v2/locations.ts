@@ -1,27 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { TankError } from '@tank/model'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { parseJsonObject } from '../../http/json.ts'
-import { registryCaller } from '../../identity/caller.ts'
+import { isService, registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
+import { storeForLocation } from '../../locations/find-store.ts'
+import { locationInput, normalDigest, readLocation } from '../../locations/input.ts'
 import { demand } from '../../policy.ts'
 import type { ImageParams } from './images.ts'
-
-function checkLocation(body: unknown): void {
-  const { url, validation_data: validation, ...others } = parseJsonObject(body)
-  const [unknown] = Object.keys(others)
-  if (typeof url !== 'string' || url === '')
-    throw new TankError('INVALID_REQUEST', "'url' must be a string")
-  if (unknown !== undefined)
-    throw new TankError('INVALID_REQUEST', 'Only url and validation_data can be given')
-  if (
-    validation !== undefined &&
-    (typeof validation !== 'object' || validation === null || Array.isArray(validation))
-  ) {
-    throw new TankError('INVALID_REQUEST', "'validation_data' must be an object")
-  }
-}
 
 /** Where the bytes of an image lie (R15, R16): shown to administrators and services only. */
 export function locationRoutes(app: FastifyInstance, context: ApiContext): void {
@@ -35,19 +23,38 @@ export function locationRoutes(app: FastifyInstance, context: ApiContext): void 
     async (request) => {
       demand(request.caller, 'fetch_image_location', await visible(request))
       const { placements } = await registry.getImageData(registryCaller(request), request.params.id)
-      return placements.flatMap(({ store: name, key }) => {
-        const url = stores.get(name)?.url?.(key)
-        return url === undefined ? [] : [{ url: url.href, metadata: { store: name } }]
+      return placements.flatMap(({ store: name, key, role }) => {
+        const url = role === 'external' ? key : stores.get(name)?.url?.(key).href
+        return url === undefined ? [] : [{ url, metadata: { store: name } }]
       })
     }
   )
 
-  app.post<{ Params: ImageParams }>('/images/:id/locations', async (request) => {
-    checkLocation(request.body)
+  app.post<{ Params: ImageParams }>('/images/:id/locations', async (request, reply) => {
+    const given = readLocation(parseJsonObject(request.body))
     const image = await visible(request)
     if (image.status !== 'queued')
       throw new TankError('IMAGE_STATE', `The image is ${image.status}, it takes no location`)
     demand(request.caller, 'add_image_location', image)
-    throw new TankError('FORBIDDEN', 'No store of this service takes outside locations')
+    const store = storeForLocation(stores, given.url, isService(request.caller))
+    const location = { ...given, validation: normalDigest(given.validation) }
+    const placement = { id: randomUUID(), store, key: location.url, role: 'external' } as const
+    await registry.enqueue(registryCaller(request), {
+      id: randomUUID(),
+      kind: 'location',
+      image_id: image.id,
+      from: ['queued'],
+      to: 'importing',
+      fallback: 'queued',
+      stores: [store],
+      must_succeed: true,
+      input: locationInput(image.id, location),
+      location: {
+        blob_id: randomUUID(),
+        placement: { ...placement, weight: stores.entry(store)?.weight ?? 0 }
+      }
+    })
+    context.workAsked()
+    return reply.code(202).send()
   })
 }

@@ -91,6 +91,7 @@ export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
           kind: UPLOAD,
           storeName: name,
           store,
+          weight: context.stores.entry(name)?.weight,
           body: request.raw,
           announced,
           log: request.log,

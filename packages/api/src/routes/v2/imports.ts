@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import { TankError, type TaskDocument } from '@tank/model'
+import type { FastifyInstance } from 'fastify'
+import type { ApiContext } from '../../context.ts'
+import { refuseBody } from '../../http/bodies.ts'
+import { parseJsonObject } from '../../http/json.ts'
+import { registryCaller } from '../../identity/caller.ts'
+import { parseDocument } from '../../images/mutate.ts'
+import { IMPORT_METHODS } from '../../imports/import-methods.ts'
+import { readImport } from '../../imports/import-request.ts'
+import { demand } from '../../policy.ts'
+import type { ImageParams } from './images.ts'
+
+/** Times of this one answer have no zone (R11). */
+const bare = (time: string | null): string | null => time?.replace(/Z$/, '') ?? null
+
+function shownTask(task: TaskDocument) {
+  return {
+    ...task,
+    result: null,
+    expires_at: bare(task.expires_at),
+    created_at: bare(task.created_at),
+    updated_at: bare(task.updated_at),
+    deleted: false,
+    deleted_at: null
+  }
+}
+
+/** Import into an image, and what became of it (R10, R11). */
+export function importRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { registry, stores, config } = context
+
+  app.post<{ Params: ImageParams }>('/images/:id/import', async (request, reply) => {
+    const wanted = readImport(parseJsonObject(request.body), config.imports.methods)
+    const method = IMPORT_METHODS.get(wanted.method.name)
+    if (method === undefined) throw new TankError('INVALID_REQUEST', 'Unknown import method')
+    const caller = registryCaller(request)
+    const image = parseDocument(await registry.getImage(caller, request.params.id))
+    if (!method.from.includes(image.status)) {
+      throw new TankError(
+        'IMAGE_STATE',
+        `The image is ${image.status}; ${wanted.method.name} needs it to be ${method.from.join(' or ')}.`
+      )
+    }
+    if (image.container_format === null || image.disk_format === null) {
+      throw new TankError('IMAGE_STATE', 'Set disk_format and container_format of the image first')
+    }
+    demand(request.caller, method.action, image)
+    const named = request.headers['x-image-meta-store']
+    const header = typeof named === 'string' && named !== '' ? named : undefined
+    const plan = method.plan({ stores, image, request: wanted, header })
+    if (plan !== undefined) {
+      const operation = { ...plan, id: randomUUID(), image_id: image.id, from: method.from }
+      await registry.enqueue(caller, operation)
+      context.workAsked()
+    }
+    return reply.code(202).send()
+  })
+
+  app.get<{ Params: ImageParams }>(
+    '/images/:id/tasks',
+    { onRequest: refuseBody },
+    async (request) => {
+      demand(request.caller, 'get_image')
+      const tasks = await registry.listTasks(registryCaller(request), request.params.id)
+      return { tasks: tasks.map(shownTask) }
+    }
+  )
+}

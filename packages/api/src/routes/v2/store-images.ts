@@ -1,0 +1,33 @@
+import { TankError } from '@tank/model'
+import type { FastifyInstance } from 'fastify'
+import type { ApiContext } from '../../context.ts'
+import { refuseBody } from '../../http/bodies.ts'
+import { registryCaller } from '../../identity/caller.ts'
+import { parseDocument } from '../../images/mutate.ts'
+import { demand } from '../../policy.ts'
+
+interface StoreImageParams {
+  readonly store: string
+  readonly id: string
+}
+
+/** Removal of an image from one of its stores (R17, SD1–SD8). */
+export function storeImageRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { registry, stores, collector } = context
+  app.delete<{ Params: StoreImageParams }>(
+    '/stores/:store/:id',
+    { onRequest: refuseBody },
+    async (request, reply) => {
+      const { store, id } = request.params
+      if (stores.get(store) === undefined) {
+        throw new TankError('IMAGE_STATE', `There is no store '${store.slice(0, 64)}'`)
+      }
+      const caller = registryCaller(request)
+      const image = parseDocument(await registry.getImage(caller, id))
+      demand(request.caller, 'delete_image_location', image)
+      await registry.removeFromStore(caller, id, store)
+      collector.nudge()
+      return reply.code(204).send()
+    }
+  )
+}
