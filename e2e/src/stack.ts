@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type ApiConfig, apiConfigSchema, buildApi } from '@tank/api'
+import { type ApiConfig, apiConfigSchema, buildApi, type StorePlugin } from '@tank/api'
 import { createRegistryClient, type RegistryClient } from '@tank/client'
 import { buildRegistry, registryConfigSchema } from '@tank/registry'
 import { loadConfig, runServer } from '@tank/service'
@@ -37,6 +37,14 @@ export function identityHeaders(who: Who): Record<string, string> {
 export interface StackOptions {
   readonly api?: Record<string, unknown>
   readonly registry?: Record<string, unknown>
+  /** Store plugins by what `use` says; every other `use` is the file store. */
+  readonly plugins?: Readonly<Record<string, StorePlugin>>
+}
+
+/** One more API over the registry of a stack. */
+export interface OtherApi {
+  readonly url: string
+  stop(): Promise<void>
 }
 
 /** A registry, an API and two file stores inside this process, on real sockets. */
@@ -49,6 +57,11 @@ export interface Stack {
   patch(who: Who, id: string, operations: unknown, dialect?: string): Promise<JsonAnswer>
   create(who: Who, fields?: object): Promise<Doc>
   upload(who: Who, id: string, bytes: Buffer | string, headers?: object): Promise<Answer>
+  /** Starts one more API; `through` may stand between it and the registry. */
+  openApi(
+    api?: Record<string, unknown>,
+    through?: (registry: RegistryClient) => RegistryClient
+  ): Promise<OtherApi>
   close(): Promise<void>
 }
 
@@ -89,20 +102,25 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
     log: registryApp.log
   })
   const registry = createRegistryClient({ urls: [registryServer.url], secret })
-  const config: ApiConfig = loadConfig(apiConfigSchema, {
-    overrides: {
-      identity: { mode: 'headers' },
-      stores: {
-        main: { use: '@tank/store-fs', root: join(root, 'main') },
-        second: { use: '@tank/store-fs', root: join(root, 'second') }
-      },
-      defaultStore: 'main',
-      collectSeconds: 0.2,
-      ...options.api
-    }
-  })
-  const api = await buildApi(config, { registry, loadStore: async () => fsStore, logger: log })
-  const apiServer = await runServer(api, { listen: { port: 0 }, drainMs: 2000, log: api.log })
+  const openApi: Stack['openApi'] = async (api = {}, through = (client) => client) => {
+    const config: ApiConfig = loadConfig(apiConfigSchema, {
+      overrides: {
+        identity: { mode: 'headers' },
+        stores: {
+          main: { use: '@tank/store-fs', root: join(root, 'main') },
+          second: { use: '@tank/store-fs', root: join(root, 'second') }
+        },
+        defaultStore: 'main',
+        collectSeconds: 0.2,
+        ...options.api,
+        ...api
+      }
+    })
+    const loadStore = async (use: string) => options.plugins?.[use] ?? fsStore
+    const app = await buildApi(config, { registry: through(registry), loadStore, logger: log })
+    return runServer(app, { listen: { port: 0 }, drainMs: 2000, log: app.log })
+  }
+  const apiServer = await openApi()
   const { url } = apiServer
 
   const call: Stack['call'] = (who, method, path, more = {}) =>
@@ -154,6 +172,7 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
         },
         body: Buffer.from(bytes)
       }),
+    openApi,
     close: async () => {
       await apiServer.stop()
       await registry.close()
