@@ -1,0 +1,58 @@
+import { storeConformance } from '@tank/store/conformance'
+import t from 'tap'
+import type { ChaseStoreOptions } from '../src/index.ts'
+import { fakeServer, MiB, openLink, realServers, type Server } from './surroundings.ts'
+
+t.setTimeout(300_000)
+
+const small: Partial<ChaseStoreOptions> = { segmentSize: MiB, concurrency: 2 }
+// Short manifests: lists of lists where they nest, growing segments where they do not.
+const fewPlaces = { maxSegments: 16, maxFileSize: 64 * MiB }
+
+const runs: readonly [Server, Partial<ChaseStoreOptions>][] = [
+  ...realServers().flatMap((server): [Server, Partial<ChaseStoreOptions>][] => [
+    [server, small],
+    [server, {}]
+  ]),
+  [fakeServer('a fake Swift'), small],
+  [fakeServer('a fake Swift with short manifests', fewPlaces), small],
+  [fakeServer('a fake gateway with short manifests', { ...fewPlaces, gateway: true }), small]
+]
+
+for (const [server, options] of runs) {
+  const name = `${server.name}, segments of ${options.segmentSize ?? 'the usual'} bytes`
+  t.test(name, server.skip === undefined ? {} : { skip: server.skip }, async (t) => {
+    const backend = await server.open()
+    const {
+      link,
+      open,
+      options: given
+    } = await openLink(backend, {
+      ...options,
+      tempUrlKey: backend.tempUrlKey,
+      prefix: 'im/'
+    })
+    t.teardown(async () => {
+      await link.close()
+      await backend.close()
+    })
+    await storeConformance({
+      test: (name, options, run) => t.test(name, options, run),
+      open,
+      memoryMiB: 96,
+      leftovers: () => backend.names(),
+      faults: {
+        refuse: link.fault({ kind: 'refuse' }),
+        hang: link.fault({ kind: 'hang' }),
+        full: 'a server of our own cannot be filled; quotas are tried in store.test.ts',
+        cut: link.fault({ kind: 'cut', bytes: 3 * MiB }),
+        reset: link.fault({ kind: 'reset', bytes: MiB }),
+        slow: link.fault({ kind: 'slow', bytesPerSecond: MiB })
+      },
+      killedWriter: {
+        module: new URL('./writer.js', import.meta.url),
+        env: { TANK_TEST_STORE: JSON.stringify(given) }
+      }
+    })
+  })
+}
