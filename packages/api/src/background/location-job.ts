@@ -6,6 +6,7 @@ import { type LocationInput, readLocationInput, type Validation } from '../locat
 import { insist } from './insist.ts'
 import type { JobContext, JobHandler, JobRun } from './job.ts'
 import { readHashed } from './read-whole.ts'
+import { untilAborted } from './until-aborted.ts'
 
 interface Outside {
   readonly store: Store
@@ -34,7 +35,8 @@ async function sizeOf(context: JobContext, run: JobRun, outside: Outside) {
   const late = AbortSignal.timeout(Math.ceil(context.reading.storeMs))
   const signal = AbortSignal.any([run.signal, late])
   try {
-    const { size } = await outside.store.stat(outside.placement.key, { signal })
+    const stat = outside.store.stat(outside.placement.key, { signal })
+    const { size } = await untilAborted(signal, stat)
     checkSize(context, size)
     return size
   } catch (error) {

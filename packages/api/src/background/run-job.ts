@@ -5,6 +5,7 @@ import { keepLease } from '../ingest/lease-keeper.ts'
 import type { RunningUploads } from '../ingest/running-uploads.ts'
 import { fromStoreError } from '../store-errors.ts'
 import type { JobContext, JobHandlers } from './job.ts'
+import { untilAborted } from './until-aborted.ts'
 
 export interface RunJobOptions {
   readonly context: JobContext
@@ -19,6 +20,8 @@ export interface RunJobOptions {
 
 const ABANDON_TRIES = 5
 const ABANDON_PAUSE_MS = 250
+/** Less than a stopping process waits for all. */
+const GRACE_MS = 3000
 /** How many looks fit into the time without progress. */
 const LOOKS = 10
 
@@ -78,6 +81,19 @@ export async function abandonJob(
   }
 }
 
+/** Waits for work that was told to stop, but not for ever: a store may not heed its signal. */
+async function withGrace(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  try {
+    await untilAborted(signal, work)
+  } catch (error) {
+    if (signal.aborted) {
+      const over = work.catch(() => {})
+      await Promise.race([over, sleep(GRACE_MS, undefined, { ref: false })])
+    }
+    throw error
+  }
+}
+
 /** Does claimed work under its lease, to whatever end; never rejects. */
 export async function runJob(options: RunJobOptions): Promise<void> {
   const { context, handlers, job, attempt } = options
@@ -97,7 +113,9 @@ export async function runJob(options: RunJobOptions): Promise<void> {
   })
   const signal = AbortSignal.any([lease.signal, running.signal, watch.signal])
   try {
-    await handlers[job.kind](context, { job, attempt, caller, signal, advance: watch.advance, log })
+    const { advance } = watch
+    const run = { job, attempt, caller, signal, advance, log }
+    await withGrace(handlers[job.kind](context, run), signal)
     log.info('background work done')
   } catch (error) {
     const cause = signal.aborted ? signal.reason : error
