@@ -1,29 +1,15 @@
-import { FaultyLink, storeConformance } from '@tank/store/conformance'
 import t from 'tap'
-import { openS3Store } from '../src/index.ts'
+import { conform } from './conform.ts'
+import { noRealServer, openFake, openReal } from './servers.ts'
 
-t.test('x', async (t) => {
-  const endpoint = new URL(process.env.TANK_TEST_S3_ENDPOINT ?? '')
-  const link = await FaultyLink.open(Number(endpoint.port), endpoint.hostname)
-  t.teardown(() => link.close())
-  const options = {
-    endpoint: `http://127.0.0.1:${link.port}`,
-    bucket: 'tank-test',
-    accessKeyId: 'tankaccess',
-    secretAccessKey: 'tanksecret',
-    partSize: 5 * 1024 * 1024,
-    retrySeconds: 3
-  }
-  await storeConformance({
-    test: (name, o, run) => t.test(name, o, run),
-    open: () => openS3Store(options),
-    faults: {
-      refuse: link.fault({ kind: 'refuse' }),
-      hang: link.fault({ kind: 'hang' }),
-      cut: link.fault({ kind: 'cut', bytes: 1_000_000 }),
-      reset: link.fault({ kind: 'reset', bytes: 1_000_000 }),
-      slow: link.fault({ kind: 'slow', bytesPerSecond: 1024 * 1024 })
-    },
-    killedWriter: 'later'
-  })
+t.setTimeout(300_000)
+
+t.test('a fake server', async (t) => {
+  const memory = 'the fake keeps its images in this process'
+  await conform(t, await openFake(), memory, { signPayload: false })
+})
+
+t.test('a real server', noRealServer === undefined ? {} : { skip: noRealServer }, async (t) => {
+  // Four parts of 5 MiB, and what the body itself holds until it is collected.
+  await conform(t, openReal(), 64)
 })
