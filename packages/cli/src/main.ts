@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   api: async () => (await import('./commands/api.ts')).api,
   registry: async () => (await import('./commands/registry.ts')).registry,
   db: async () => (await import('./commands/db.ts')).db,
+  store: async () => (await import('./commands/store.ts')).store,
   'check-config': async () => (await import('./commands/check-config.ts')).checkConfig
 }
 

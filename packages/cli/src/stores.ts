@@ -50,7 +50,21 @@ type Module = { readonly default?: unknown }
 
 /** The stores that come with tank. */
 const OWN: Readonly<Record<string, () => Promise<Module>>> = {
-  '@tank/store-fs': () => import('@tank/store-fs')
+  '@tank/store-fs': () => import('@tank/store-fs'),
+  '@tank/store-s3': () => import('@tank/store-s3'),
+  '@tank/store-chase': () => import('@tank/store-chase'),
+  '@tank/store-http': () => import('@tank/store-http')
+}
+
+export type StoresConfig = Readonly<Record<string, { use: string; [option: string]: unknown }>>
+
+/** The stores of all-in-one: those of the configuration, else files in the data directory. */
+export function configuredStores(
+  api: { readonly stores: StoresConfig },
+  dataDir: string
+): StoresConfig {
+  if (Object.keys(api.stores).length > 0) return api.stores
+  return { main: { use: '@tank/store-fs', root: join(dataDir, 'images') } }
 }
 
 async function load(use: string, configFolder: string): Promise<Module> {

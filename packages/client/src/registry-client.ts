@@ -132,6 +132,12 @@ export interface RegistryClient extends BackgroundCalls {
     o?: RegistryCallOptions
   ): Promise<GarbagePlacement[]>
   garbageDeleted(id: string, claim: string, o?: RegistryCallOptions): Promise<void>
+  /** Which of these keys of a store no record names; at most 1000 keys a call. */
+  findOrphans(
+    store: string,
+    keys: readonly string[],
+    o?: RegistryCallOptions
+  ): Promise<readonly string[]>
   usage(project: string, o?: RegistryCallOptions): Promise<Usage>
   /** Resolves when a server says that it is ready. */
   ready(o?: RegistryCallOptions): Promise<void>
@@ -316,6 +322,12 @@ class HttpRegistryClient implements Omit<RegistryClient, keyof BackgroundCalls> 
     const answer = await this.#exchange(SYSTEM_CALLER, 'POST', path, { claim }, o)
     if (answer.status === 404 && answer.repeated) return
     checked(answer)
+  }
+
+  async findOrphans(store: string, keys: readonly string[], o?: RegistryCallOptions) {
+    const path = '/v1/garbage/orphans'
+    const answer = await this.#send(SYSTEM_CALLER, 'POST', path, { store, keys }, o)
+    return json<{ orphans: string[] }>(answer).orphans
   }
 
   async usage(project: string, o?: RegistryCallOptions) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { GarbagePlacement } from '@tank/model'
 import { type Database, type Executor, run } from './db/database.ts'
 import { charge } from './usage.ts'
@@ -54,6 +55,21 @@ export async function claimGarbage(
     key: String(key),
     claim: String(claim)
   }))
+}
+
+const KNOWN = `SELECT key FROM placements
+  WHERE store = $1 AND md5(key) = ANY($2) AND role <> 'external'`
+
+/** Which of these keys of a store no record names, as placement or as garbage. */
+export async function findOrphans(
+  database: Database,
+  store: string,
+  keys: readonly string[]
+): Promise<string[]> {
+  const hashes = keys.map((key) => createHash('md5').update(key).digest('hex'))
+  const rows = await database.query(KNOWN, [store, hashes])
+  const known = new Set(rows.map(([key]) => String(key)))
+  return keys.filter((key) => !known.has(key))
 }
 
 interface Claimed {

@@ -19,6 +19,18 @@ const registry = await openRegistry(t)
 const { call } = registry
 const { begin, abandon, usage } = createWorker(registry)
 
+t.test('orphans are keys of a store that no record names', async (t) => {
+  const operation = upload((await create(registry, p1)).id)
+  t.equal((await begin(operation, p1)).status, 201)
+  const { key, store } = operation.placement
+  const ask = async (store: string) =>
+    (await call(admin, 'POST', '/garbage/orphans', { store, keys: [key, 'nobody-s'] })).json
+  t.strictSame(await ask(store), { orphans: ['nobody-s'] }, 'a running upload has its record')
+  t.strictSame(await ask('elsewhere'), { orphans: [key, 'nobody-s'] })
+  await abandon(operation)
+  t.strictSame(await ask(store), { orphans: ['nobody-s'] }, 'garbage is the collector’s')
+})
+
 t.test('garbage is handed out again, and then removed', async (t) => {
   const quick = await openRegistry(t, {
     leaseSeconds: 0.3,

@@ -1,21 +1,18 @@
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import { createRegistryClient } from '@tank/client'
-import { buildRegistry, type RegistryConfig, registryConfigSchema } from '@tank/registry'
-import { runServer } from '@tank/service'
 import type { FastifyBaseLogger } from 'fastify'
 import { checkPort } from '../check-port.ts'
 import { type CommandCall, FLAGS } from '../command-line.ts'
 import { readConfig, type ServeConfig } from '../config.ts'
 import { type DataDir, openDataDir } from '../data-dir.ts'
+import { announceRegistry, type RegistryAddress, startRegistry } from '../local-registry.ts'
 import { openLog } from '../log.ts'
 import { refuseOpenService } from '../loopback.ts'
-import { pick } from '../pick.ts'
 import { configFile, configFolder, dataDirectory, listenOverrides } from '../places.ts'
 import { liveUntilSignal, type Part } from '../shutdown.ts'
+import { configuredStores, type StoresConfig } from '../stores.ts'
 import { welcome } from '../welcome.ts'
 import { recruitWorkers } from '../workers/pool.ts'
-import { type Database, openDatabase } from './database.ts'
+import { openDatabase } from './database.ts'
 
 interface Start {
   readonly call: CommandCall
@@ -23,34 +20,6 @@ interface Start {
   readonly folder: string
   readonly log: FastifyBaseLogger
   readonly add: (part: Part) => void
-}
-
-interface RegistryAddress {
-  readonly url: string
-  readonly secret: string
-}
-
-/** The registry of all-in-one: on a Unix socket, with a secret that lives as long as the process. */
-async function startRegistry(
-  { config, log, add }: Start,
-  database: Database
-): Promise<RegistryAddress> {
-  const secret = randomBytes(32).toString('base64url')
-  const settings: RegistryConfig = {
-    ...pick(registryConfigSchema, config.registry),
-    databaseUrl: database.url,
-    secret
-  }
-  const app = await buildRegistry(settings, {
-    logger: openLog(config.log.level, 'tank-registry')
-  })
-  const server = await runServer(app, {
-    listen: { path: join(database.runDir.own, 'registry.sock') },
-    drainMs: 5000,
-    log
-  })
-  add(server)
-  return { url: server.url, secret }
 }
 
 /** Ends at once what an earlier process of this data directory left running. */
@@ -68,13 +37,7 @@ async function releaseOwn(
   }
 }
 
-type Stores = Readonly<Record<string, { use: string; [option: string]: unknown }>>
-
-function defaultStores(dataDir: string): Stores {
-  return { main: { use: '@tank/store-fs', root: join(dataDir, 'images') } }
-}
-
-function describeStores(stores: Stores): string {
+function describeStores(stores: StoresConfig): string {
   return Object.entries(stores)
     .map(([name, { use, root }]) => (typeof root === 'string' ? root : `${name} (${use})`))
     .join(', ')
@@ -100,9 +63,9 @@ async function start(context: Start): Promise<void> {
     add
   )
   const registry = await startRegistry(context, database)
+  add(await announceRegistry(dataDir.path, registry))
   await releaseOwn(registry, dataDir, log)
-  const stores: Stores =
-    Object.keys(api.stores).length === 0 ? defaultStores(dataDir.path) : api.stores
+  const stores = configuredStores(api, dataDir.path)
   await pool.start({
     config: { ...api, stores, registry: { urls: [registry.url], secret: registry.secret } },
     configFolder: context.folder,

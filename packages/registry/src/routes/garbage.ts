@@ -1,6 +1,6 @@
 import { isUuid } from '@tank/model'
 import { Type } from 'typebox'
-import { claimGarbage, countGarbage, garbageDeleted } from '../garbage.ts'
+import { claimGarbage, countGarbage, findOrphans, garbageDeleted } from '../garbage.ts'
 import {
   ClaimGarbageSchema,
   GarbageCountSchema,
@@ -10,6 +10,7 @@ import {
 import { NoContent, OperationParams, type RoutePlugin } from './route.ts'
 
 const tags = ['garbage']
+const MAX_KEYS = 1000
 
 const countRoute: RoutePlugin = async (app, { database }) => {
   app.get(
@@ -26,9 +27,30 @@ const countRoute: RoutePlugin = async (app, { database }) => {
   )
 }
 
+const orphansRoute: RoutePlugin = async (app, { database }) => {
+  app.post(
+    '/garbage/orphans',
+    {
+      schema: {
+        summary: 'Keys that lie in a store and that no record names',
+        description:
+          'Of the keys that are given. A record stands before its first byte, so what is not known after it was seen in the store belongs to nobody here.',
+        tags,
+        body: Type.Object({
+          store: Type.String(),
+          keys: Type.Array(Type.String({ maxLength: 64 }), { maxItems: MAX_KEYS })
+        }),
+        response: { 200: Type.Object({ orphans: Type.Array(Type.String()) }) }
+      }
+    },
+    async ({ body }) => ({ orphans: await findOrphans(database, body.store, body.keys) })
+  )
+}
+
 export const garbageRoutes: RoutePlugin = async (app, options) => {
   const { database, settings } = options
   await app.register(countRoute, options)
+  await app.register(orphansRoute, options)
   app.post(
     '/garbage/claim',
     {

@@ -1,0 +1,64 @@
+import { createRegistryClient, type RegistryClient } from '@tank/client'
+import { openDatabase } from '../commands/database.ts'
+import type { ServeConfig } from '../config.ts'
+import { openDataDir } from '../data-dir.ts'
+import { announcedRegistry, type RegistryAddress, startRegistry } from '../local-registry.ts'
+import { openLog } from '../log.ts'
+import type { Part } from '../shutdown.ts'
+
+export interface ReachOptions {
+  readonly config: ServeConfig
+  readonly dataDir: string
+  readonly env: NodeJS.ProcessEnv
+  readonly add: (part: Part) => void
+}
+
+async function connect(
+  urls: readonly string[],
+  secret: string,
+  add: (part: Part) => void
+): Promise<RegistryClient | undefined> {
+  const client = createRegistryClient({ urls, secret })
+  try {
+    await client.ready()
+  } catch {
+    await client.close()
+    return undefined
+  }
+  add({ stop: () => client.close() })
+  return client
+}
+
+function started(address: RegistryAddress, add: (part: Part) => void): RegistryClient {
+  const client = createRegistryClient({ urls: [address.url], secret: address.secret })
+  add({ stop: () => client.close() })
+  return client
+}
+
+/**
+ * The registry for an administrative command: the one that the configuration names, else that of the
+ * `tank serve` which runs on the data directory, else one started for the while.
+ */
+export async function reachRegistry(options: ReachOptions): Promise<RegistryClient> {
+  const { config, dataDir, env, add } = options
+  const named = config.api.registry
+  if (named?.urls !== undefined && named.secret !== undefined) {
+    const client = await connect(named.urls, named.secret, add)
+    if (client !== undefined) return client
+    throw new Error(`no registry answers at ${named.urls.join(', ')}`)
+  }
+  const announced = await announcedRegistry(dataDir)
+  if (announced !== undefined) {
+    const client = await connect([announced.url], announced.secret, add)
+    if (client !== undefined) return client
+  }
+  const folder = await openDataDir(dataDir, 0)
+  add({ stop: () => folder.release() })
+  const log = openLog(config.log.level, 'tank')
+  const database = await openDatabase(
+    config.registry.databaseUrl,
+    { dataDir: folder.path, log, env },
+    add
+  )
+  return started(await startRegistry({ config, log, add }, database), add)
+}

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buildRegistry, type RegistryConfig, registryConfigSchema } from '@tank/registry'
+import { runServer } from '@tank/service'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Database } from './commands/database.ts'
+import type { ServeConfig } from './config.ts'
+import { openLog } from './log.ts'
+import { pick } from './pick.ts'
+import type { Part } from './shutdown.ts'
+
+export interface RegistryAddress {
+  readonly url: string
+  readonly secret: string
+}
+
+export interface LocalRegistryOptions {
+  readonly config: Pick<ServeConfig, 'registry' | 'log'>
+  readonly log: FastifyBaseLogger
+  readonly add: (part: Part) => void
+}
+
+/** The registry of all-in-one: on a Unix socket, with a secret that lives as long as the process. */
+export async function startRegistry(
+  { config, log, add }: LocalRegistryOptions,
+  database: Database
+): Promise<RegistryAddress> {
+  const secret = randomBytes(32).toString('base64url')
+  const settings: RegistryConfig = {
+    ...pick(registryConfigSchema, config.registry),
+    databaseUrl: database.url,
+    secret
+  }
+  const app = await buildRegistry(settings, {
+    logger: openLog(config.log.level, 'tank-registry')
+  })
+  const server = await runServer(app, {
+    listen: { path: join(database.runDir.own, 'registry.sock') },
+    drainMs: 5000,
+    log
+  })
+  add(server)
+  return { url: server.url, secret }
+}
+
+const fileOf = (dataDir: string) => join(dataDir, 'registry.json')
+
+/** Tells administrative commands on this machine, of the same account, how to reach the registry. */
+export async function announceRegistry(dataDir: string, address: RegistryAddress): Promise<Part> {
+  const file = fileOf(dataDir)
+  await writeFile(`${file}.new`, `${JSON.stringify(address)}\n`, { mode: 0o600 })
+  await rename(`${file}.new`, file)
+  return { stop: () => rm(file, { force: true }) }
+}
+
+/** The registry that was announced for a data directory; undefined when none is, or we may not know. */
+export async function announcedRegistry(dataDir: string): Promise<RegistryAddress | undefined> {
+  try {
+    return JSON.parse(await readFile(fileOf(dataDir), 'utf8')) as RegistryAddress
+  } catch {
+    return undefined
+  }
+}
