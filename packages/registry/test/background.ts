@@ -5,7 +5,7 @@ import type { Answer, TestCaller, TestRegistry } from './registry.ts'
 const ADMIN: TestCaller = { scope: 'all', user: 'root', project: 'ops' }
 
 /** What `createActive` says that its bytes are. */
-export const SAME = { sha256: 'ab'.repeat(32), md5: 'cd'.repeat(16) }
+const SAME = { sha256: 'ab'.repeat(32), md5: 'cd'.repeat(16) }
 
 export function copyTo(imageId: string, ...stores: string[]): EnqueueOperation {
   return {
