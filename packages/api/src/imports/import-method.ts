@@ -3,7 +3,7 @@ import type { Stores } from '@tank/store'
 import type { Action } from '../policy.ts'
 import type { ImportRequest } from './import-request.ts'
 
-export interface ImportContext {
+interface ImportContext {
   readonly stores: Stores
   readonly image: ImageDocument
   readonly request: ImportRequest
