@@ -42,7 +42,7 @@ export interface StackOptions {
 }
 
 /** One more API over the registry of a stack. */
-export interface OtherApi {
+interface OtherApi {
   readonly url: string
   stop(): Promise<void>
 }

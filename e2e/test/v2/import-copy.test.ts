@@ -106,6 +106,17 @@ t.test('copy-image', async (t) => {
     t.ok(file.body.equals(bytes))
   })
 
+  await t.test('STO3: to two stores at once', async (t) => {
+    const bytes = randomBytes(50_000)
+    const id = await active(stack, bytes)
+    const { os_hash_value } = await show(stack, id)
+    t.equal((await copy(stack, id, { stores: ['b', 'c'] })).status, 202)
+    t.match(await over(stack, id), { stores: 'main,b,c', os_hash_value })
+    for (const store of [stores.b, stores.c]) {
+      t.ok([...store.bytes.values()].some((stored) => stored.equals(bytes)))
+    }
+  })
+
   await t.test('STO6, IMP20, STO11: all stores that can be written to', async (t) => {
     const id = await active(stack, 'all')
     t.equal((await copy(stack, id, { all_stores: true })).status, 202)
