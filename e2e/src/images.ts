@@ -20,6 +20,8 @@ export interface UploadOptions {
   /** Content-Length; without it the body goes in chunks. */
   readonly length?: number
   readonly signal?: AbortSignal
+  /** Name of the store that takes it. */
+  readonly store?: string
 }
 
 /** The Image API v2 as a few plain calls. */
@@ -70,12 +72,13 @@ export class Images {
   }
 
   upload(id: string, body: Readable | Buffer, options: UploadOptions = {}): Promise<Answer> {
-    const { length, signal } = options
+    const { length, signal, store } = options
     return request(`${this.#base}/v2/images/${id}/file`, {
       method: 'PUT',
       headers: {
         'content-type': 'application/octet-stream',
-        ...(length === undefined ? {} : { 'content-length': length })
+        ...(length === undefined ? {} : { 'content-length': length }),
+        ...(store === undefined ? {} : { 'x-image-meta-store': store })
       },
       body,
       ...(signal === undefined ? {} : { signal })

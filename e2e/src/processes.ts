@@ -59,3 +59,24 @@ export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void
     }
   }
 }
+
+/** Processes whose command line fits. */
+export function processesLike(pattern: RegExp): number[] {
+  return entries()
+    .map((entry) => entry.pid)
+    .filter((pid) => pid !== process.pid && pattern.test(commandLine(pid)))
+}
+
+/** MiB of memory that the processes hold together, pages that they share counted once (PSS). */
+export function memoryMiB(pids: readonly number[]): number {
+  let kib = 0
+  for (const pid of pids) {
+    try {
+      const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+      kib += Number(/^Pss: +(\d+) kB$/m.exec(rollup)?.[1] ?? 0)
+    } catch {
+      // ended already
+    }
+  }
+  return Math.round(kib / 1024)
+}
