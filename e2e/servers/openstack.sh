@@ -13,7 +13,7 @@ status() {
 }
 print_env() { echo 'export TANK_TEST_OPENSTACK=/usr/bin/openstack'; }
 case ${1:-} in
-  start) need_pkgs python3-openstackclient; print_env ;;
+  start) need_pkgs python3-openstackclient python3-glanceclient; print_env ;;
   stop) ;;
   status) status ;;
   env) print_env ;;
