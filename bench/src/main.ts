@@ -7,6 +7,7 @@ import { memoryTable, runMemory } from './memory.ts'
 import { HELP, type Options, readOptions } from './options.ts'
 import { pagesTable, runPages } from './pages.ts'
 import { describeRun, type PartResult, renderPart, writeResults } from './results.ts'
+import { runStores, TOOL } from './stores.ts'
 import { runTransfers } from './transfers.ts'
 
 const RESULTS = fileURLToPath(new URL('../../RESULTS.md', import.meta.url))
@@ -55,6 +56,16 @@ async function runPart(options: Options): Promise<Outcome> {
     const figures = await runMemory(options, say)
     const notes = ['sums over the server’s processes, the database left out']
     return { table: memoryTable(figures), notes, figures }
+  }
+  if (options.part === 'stores') {
+    const figures = createFigures()
+    await runStores({ options, figures, say })
+    const notes = [RUNS, RATIOS, 'the tool moves the same bytes to and from the same server']
+    return {
+      table: figuresTable(figures, [options.targets[0]?.name ?? '', TOOL]),
+      notes,
+      figures: []
+    }
   }
   return runLoadPart(options)
 }

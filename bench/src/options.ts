@@ -16,7 +16,7 @@ export interface Target {
 }
 
 export interface Options {
-  readonly part: 'load' | 'pages' | 'memory'
+  readonly part: 'load' | 'pages' | 'memory' | 'stores'
   readonly targets: readonly Target[]
   readonly sections: ReadonlySet<Section>
   /** Sizes of the catalogue. */
@@ -25,10 +25,21 @@ export interface Options {
   readonly mib: readonly number[]
   readonly reps: number
   readonly seconds: number
+  /** Names of stores, and commands of tools that move the same bytes to and from them. */
+  readonly stores: readonly StoreTools[]
   /** The registry's database, for the pages. */
   readonly database: string | undefined
   readonly out: string | undefined
   readonly results: string | undefined
+}
+
+/** A store of the first target, beside the tool that people would use. */
+export interface StoreTools {
+  readonly name: string
+  /** Shell command that uploads `$FILE`. */
+  readonly upload: string | undefined
+  /** Shell command that writes what was uploaded to its standard output. */
+  readonly download: string | undefined
 }
 
 export const HELP = `Measures image services that speak the Image API v2.
@@ -50,6 +61,9 @@ export const HELP = `Measures image services that speak the Image API v2.
   --pages     instead: fills the registry's database and measures pages of the catalogue at each
               size, through the first target
   --database  URL of that database; everything in its tables of images is replaced
+  --store     instead: NAME of a store of the first target, repeatable; moves an image through it
+  --tool      NAME.upload=COMMAND or NAME.download=COMMAND of a tool beside it, repeatable; the one
+              uploads $FILE, the other writes it to standard output
   --memory    instead: memory of the first target's processes while images are uploaded
 `
 
@@ -67,6 +81,8 @@ export function readOptions(args: readonly string[]): Options | undefined {
       seconds: { type: 'string', default: '5' },
       pages: { type: 'boolean', default: false },
       memory: { type: 'boolean', default: false },
+      store: { type: 'string', multiple: true },
+      tool: { type: 'string', multiple: true },
       database: { type: 'string' },
       out: { type: 'string' },
       results: { type: 'string' },
@@ -77,7 +93,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
   if (values.pages && values.memory) throw new Error('--pages and --memory are two runs')
   if (values.target === undefined) throw new Error('--target is missing; --help says more')
   if (values.pages && values.database === undefined) throw new Error('--pages needs --database')
-  const part = values.pages ? 'pages' : values.memory ? 'memory' : 'load'
+  const part = values.pages ? 'pages' : values.memory ? 'memory' : values.store ? 'stores' : 'load'
   const headers = Object.fromEntries((values.header ?? []).map(readHeader))
   return {
     part,
@@ -87,6 +103,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
     mib: readNumbers(values.mib ?? (values.memory ? '1024,20480' : '1024')),
     reps: readNumber(values.reps),
     seconds: readNumber(values.seconds),
+    stores: readStores(values.store ?? [], values.tool ?? []),
     database: values.database,
     out: values.out,
     results: values.results
@@ -113,6 +130,21 @@ function readTarget(text: string, common: Readonly<Record<string, string>>): Tar
     endpoint: toEndpoint(url, headers),
     client: createTankClient({ url, headers, retries: 0, timeoutMs: 120_000 })
   }
+}
+
+function readStores(names: readonly string[], tools: readonly string[]): StoreTools[] {
+  const commands = new Map(tools.map((text) => readPair(text, '=')))
+  for (const key of commands.keys()) {
+    const [name = '', kind = ''] = readPair(key, '.')
+    if (!names.includes(name) || !['upload', 'download'].includes(kind)) {
+      throw new Error(`--tool ${key}: NAME.upload or NAME.download of a --store is expected`)
+    }
+  }
+  return names.map((name) => ({
+    name,
+    upload: commands.get(`${name}.upload`),
+    download: commands.get(`${name}.download`)
+  }))
 }
 
 function readPair(text: string, separator: string): [string, string] {

@@ -2,17 +2,18 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, release, totalmem } from 'node:os'
 
 export interface PartResult {
-  readonly part: 'load' | 'pages' | 'memory'
+  readonly part: 'load' | 'stores' | 'pages' | 'memory'
   readonly table: string
   readonly notes: readonly string[]
 }
 
 const TITLES: Readonly<Record<PartResult['part'], string>> = {
   load: 'Load',
+  stores: 'Stores',
   pages: 'Pages of the catalogue',
   memory: 'Memory'
 }
-const ORDER = ['load', 'pages', 'memory'] as const
+const ORDER = ['load', 'stores', 'pages', 'memory'] as const
 
 /** Renews one part of the results and leaves the others as they are. */
 export async function writeResults(file: string, result: PartResult): Promise<void> {
@@ -46,6 +47,7 @@ export function describeRun(args: readonly string[]): string[] {
       .replace(/(pid|db)=\d+/g, '$1=…')
       .replace(/token=[^,]*/, 'token=…')
       .replace(/:\/\/[^@/]*@/, '://…@')
+      .replace(/((?:key|secret|password)[-\w]*[= ]+)[^\s"']+/gi, '$1…')
       .replace(/^((?:authorization|x-auth-token)\s*:).*/i, '$1 …')
   )
   return [
