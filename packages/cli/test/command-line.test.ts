@@ -1,5 +1,6 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { readConfig } from '../src/config.ts'
 import { explain } from '../src/explain.ts'
@@ -27,7 +28,7 @@ t.test('help and version', async (t) => {
   for (const args of [[], ['help'], ['--help'], ['-h']]) {
     t.match(await call(args), { code: 0, out: /tank serve/ }, args.join(' '))
   }
-  for (const name of ['serve', 'api', 'registry', 'db', 'check-config']) {
+  for (const name of ['serve', 'api', 'registry', 'db', 'store', 'check-config']) {
     const shown = await call([name, '--help'])
     t.match(shown, { code: 0, out: new RegExp(`^tank ${name}`) }, name)
     t.equal((await call(['help', name])).out, shown.out)
@@ -42,6 +43,19 @@ t.test('mistakes are told in one sentence, exit code 2', async (t) => {
   t.match(await call(['serve', 'x']), { code: 2, err: /tank serve --help/ })
   t.match(await call(['db', 'drop']), { code: 2, err: /tank db migrate or tank db status/ })
   t.match(await call(['check-config', '--for', 'x']), { code: 2 })
+})
+
+t.test('the example configurations are valid', async (t) => {
+  const folder = new URL('../../../../examples/', import.meta.url)
+  const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'))
+  t.ok(files.length > 0)
+  for (const name of files) {
+    const text = readFileSync(new URL(name, folder), 'utf8')
+    const names = [...text.matchAll(/\$\{(\w+)\}/g)].map(([, variable = '']) => variable)
+    const env = Object.fromEntries(names.map((variable) => [variable, 'http://some-value']))
+    const file = fileURLToPath(new URL(name, folder))
+    t.match(await call(['check-config', '--config', file], env), { code: 0, err: '' }, name)
+  }
 })
 
 t.test('check-config names every fault with its place and source', async (t) => {
