@@ -17,7 +17,7 @@ async function open(api: Record<string, unknown> = {}) {
     api: {
       stores: STORES,
       defaultStore: 'main',
-      jobs: { pollSeconds: 0.3, stallSeconds: 2 },
+      jobs: { pollSeconds: 0.3 },
       transfers: { storeSeconds: 0.5 },
       ...api
     },
