@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { isStoreError, StoreError } from '@tank/store'
-import type { Bucket, FinishedPart, UploadId } from './bucket.ts'
+import type { Bucket } from './bucket.ts'
 import type { CallOptions } from './calls.ts'
 import type { Chores } from './chores.ts'
 import { taken } from './errors.ts'
+import type { FinishedPart, UploadId } from './multipart.ts'
 import { abortUntilGone, removeUploads } from './uploads.ts'
 
 /** How long a request that publishes may go on after an abort. */
@@ -57,7 +58,9 @@ export class Attempt {
     if (upload === undefined) throw new Error('complete without begin')
     // Not every server heeds the condition on the request that follows.
     await this.#assertFree(signal)
-    await this.publish((signal) => bucket.completeUpload(upload, parts, { signal, patient: true }))
+    const complete = (signal: AbortSignal) =>
+      bucket.completeUpload(upload, parts, { signal, patient: true })
+    await this.publish(complete, true)
     const { size: stored, tag } = await bucket.head(key, { signal, patient: true })
     if (tag !== this.tag) throw taken()
     if (stored !== size) {
@@ -70,7 +73,7 @@ export class Attempt {
    * Makes the request after which the image is there. An abort lets it end, for a moment: cut off, it
    * might still succeed when nobody looks any more.
    */
-  async publish(send: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async publish(send: (signal: AbortSignal) => Promise<void>, patient = false): Promise<void> {
     const { signal } = this.#options
     signal?.throwIfAborted()
     this.#publishing = true
@@ -80,7 +83,7 @@ export class Attempt {
     } catch (error) {
       signal?.throwIfAborted()
       // The answer may have been lost, and then a repeated request meets what the first one made.
-      if (!(await this.#isOurs({ signal, patient: true }))) throw meaning(error)
+      if (!(await this.#isOurs({ signal, patient }))) throw meaning(error)
     } finally {
       late.stop()
     }

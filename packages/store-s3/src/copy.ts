@@ -1,9 +1,10 @@
 import type { CallOptions, StoredImage } from '@tank/store'
 import { Attempt, following } from './attempt.ts'
-import type { FinishedPart, Source, UploadId } from './bucket.ts'
 import { taken } from './errors.ts'
+import type { FinishedPart, UploadId } from './multipart.ts'
 import { MAX_PARTS } from './part-sizes.ts'
 import type { PutContext } from './put.ts'
+import type { Source } from './requests.ts'
 
 /** Has the server copy an image: in one request up to `copyPartSize`, else part by part. */
 export async function copyImage(

@@ -1,4 +1,5 @@
-import type { FinishedPart, Payload } from './bucket.ts'
+import type { FinishedPart } from './multipart.ts'
+import type { Payload } from './requests.ts'
 
 /** The parts of one upload on their way, each in a block of memory that is used again after it. */
 export class Parts {

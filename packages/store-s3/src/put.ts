@@ -2,12 +2,14 @@ import type { Readable } from 'node:stream'
 import { type PutOptions, type StoredImage, StoreError } from '@tank/store'
 import { Attempt, following } from './attempt.ts'
 import { BodyReader } from './body-reader.ts'
-import type { Bucket, Payload, UploadId } from './bucket.ts'
+import type { Bucket } from './bucket.ts'
 import type { Chores } from './chores.ts'
+import type { UploadId } from './multipart.ts'
 import type { Settings } from './options.ts'
 import { maxUnknownSize, type NextPart, partsInFlight, planParts } from './part-sizes.ts'
 import { Parts } from './parts.ts'
 import { payloadHash } from './payload.ts'
+import type { Payload } from './requests.ts'
 
 export interface PutContext {
   readonly bucket: Bucket

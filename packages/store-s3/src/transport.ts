@@ -5,13 +5,7 @@ import {
   type IncomingMessage
 } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
-import type { Socket } from 'node:net'
-
-export interface TransportOptions {
-  readonly connectMs: number
-  readonly answerMs: number
-  readonly stallMs: number
-}
+import { type TimeLimits, watchRequest } from './stall-clock.ts'
 
 /** A request as the SDK makes it. */
 interface Request {
@@ -44,12 +38,12 @@ interface HandleOptions {
  */
 export class Transport {
   readonly metadata = { handlerProtocol: 'http/1.1' }
-  readonly #options: TransportOptions
+  readonly #options: TimeLimits
   // As many sockets as there are requests: a store that downloads must not keep others waiting.
   readonly #http = new HttpAgent({ keepAlive: true, scheduling: 'lifo' })
   readonly #https = new HttpsAgent({ keepAlive: true, scheduling: 'lifo' })
 
-  constructor(options: TransportOptions) {
+  constructor(options: TimeLimits) {
     this.#options = options
   }
 
@@ -89,7 +83,7 @@ export class Transport {
 function exchange(
   request: ClientRequest,
   body: unknown,
-  limits: TransportOptions,
+  limits: TimeLimits,
   signal: AbortSignal | undefined
 ): Promise<{ response: Response }> {
   return new Promise((resolve, reject) => {
@@ -100,7 +94,7 @@ function exchange(
       reject(error)
     }
     const onAbort = () => fail(signal?.reason)
-    watch(request, limits, fail)
+    watchRequest(request, limits, fail)
     request.on('error', reject)
     request.on('response', (response) => {
       answer = response
@@ -114,58 +108,6 @@ function exchange(
     if (body === undefined || (body as { length?: number }).length === 0) request.end()
     else request.end(body as string | Uint8Array)
   })
-}
-
-/** Calls `fail` when the server lets us wait for too long. */
-function watch(
-  request: ClientRequest,
-  { connectMs, answerMs, stallMs }: TransportOptions,
-  fail: (error: Error) => void
-): void {
-  let answer: IncomingMessage | undefined
-  let socket: Socket | undefined
-  let span = stallMs
-  const onTimeout = () => {
-    if (answer !== undefined && !isWaiting(answer)) socket?.setTimeout(span)
-    else if (answer === undefined && request.writableFinished) fail(late('answer', span))
-    else fail(late('progress', span))
-  }
-  const rearm = (ms: number) => {
-    span = ms
-    socket?.setTimeout(ms)
-  }
-  const connecting = setTimeout(() => fail(late('connection', connectMs)), connectMs)
-  request.once('socket', (found) => {
-    const onConnected = () => {
-      clearTimeout(connecting)
-      socket = found
-      found.on('timeout', onTimeout)
-      rearm(request.writableFinished ? answerMs : stallMs)
-    }
-    if (!found.connecting) onConnected()
-    else found.once('encrypted' in found ? 'secureConnect' : 'connect', onConnected)
-  })
-  request.once('finish', () => rearm(answerMs))
-  request.once('response', (response) => {
-    answer = response
-    rearm(stallMs)
-  })
-  // Comes before the socket is handed on to another request.
-  request.once('close', () => {
-    clearTimeout(connecting)
-    socket?.off('timeout', onTimeout)
-    socket?.setTimeout(0)
-  })
-}
-
-/** Whether the reader of an answer waits for bytes, and not the other way round. */
-function isWaiting(answer: IncomingMessage): boolean {
-  return answer.readableFlowing === true && answer.readableLength === 0
-}
-
-function late(what: string, ms: number): Error {
-  const error = new Error(`no ${what} for ${ms / 1000} seconds`)
-  return Object.assign(error, { name: 'TimeoutError', code: 'TimeoutError' })
 }
 
 function toResponse(message: IncomingMessage): Response {

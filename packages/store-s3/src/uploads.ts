@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isStoreError, StoreError } from '@tank/store'
-import type { Bucket, UploadId } from './bucket.ts'
+import type { Bucket } from './bucket.ts'
 import type { CallOptions } from './calls.ts'
+import type { UploadId } from './multipart.ts'
 
 export interface Upload extends UploadId {
   /** Name of the object, prefix included. */

@@ -9,6 +9,9 @@ import {
 import type { S3StoreOptions } from '../src/index.ts'
 import { FakeS3 } from './fake-s3.ts'
 
+// The store keeps the SDK quiet by itself (plugin.test.ts); this is for the client of the tests.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
+
 export interface TestServer {
   readonly port: number
   /** Options that lead there; a prefix of its own keeps tests apart that run at the same time. */

@@ -1,0 +1,63 @@
+import { Readable } from 'node:stream'
+import { isStoreError, type StoreError, type StoreErrorCode } from '@tank/store'
+import type { Test } from 'tap'
+import { openS3Store, type S3Store, type S3StoreOptions } from '../src/index.ts'
+import type { TestServer } from './servers.ts'
+
+export const MiB = 1024 ** 2
+export const PART = 5 * MiB
+
+/** Bytes that differ from place to place. */
+export function bytesOf(size: number): Buffer {
+  const bytes = Buffer.alloc(size)
+  for (let at = 0; at < size; at += 509) bytes[at] = (at / 509) & 0xff
+  return bytes
+}
+
+export function body(bytes: Buffer): Readable {
+  let at = 0
+  return new Readable({
+    read() {
+      const chunk = bytes.subarray(at, at + 65_536)
+      at += chunk.length
+      this.push(chunk.length === 0 ? null : chunk)
+    }
+  })
+}
+
+export async function read(store: S3Store, key: string): Promise<Buffer> {
+  const { body } = await store.get(key)
+  const chunks: Buffer[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** A store of small parts on a server, closed when the test ends. */
+export async function storeOn(
+  t: Test,
+  server: TestServer,
+  options: Partial<S3StoreOptions> = {},
+  log?: { warn(fields: unknown, message?: string): void }
+): Promise<S3Store> {
+  const all = { ...server.options, partSize: PART, retrySeconds: 2, ...options }
+  const context = log && { log: log as never }
+  const store = await openS3Store(all, context)
+  t.teardown(() => store.close())
+  return store
+}
+
+export async function rejects(
+  t: Test,
+  run: Promise<unknown>,
+  code: StoreErrorCode,
+  message: RegExp = /./
+): Promise<StoreError | undefined> {
+  const error = await run.then(
+    () => undefined,
+    (error: unknown) => error
+  )
+  t.ok(isStoreError(error, code), `${code}, got ${error}`)
+  if (!isStoreError(error)) return undefined
+  t.match(error.message, message)
+  return error
+}
