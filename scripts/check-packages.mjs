@@ -49,6 +49,27 @@ function checkArrows(name, manifest) {
   }
 }
 
+/** S-19: who may open connections to other hosts, and where. What users name goes through store-http. */
+const OUTBOUND = {
+  client: /^src\//,
+  'store-s3': /^src\//,
+  'store-chase': /^src\//,
+  'store-http': /^src\//,
+  store: /^src\/conformance\//
+}
+const CONNECTS =
+  /from '(undici|node:https|https|axios|got)'|\bfetch\(|\bhttps?\.(get|request)\(|import \{[^}]*\b(?<!type )(get|request)\b[^}]*\} from '(node:)?http'/
+
+function checkOutbound(name, folder) {
+  for (const path of readdirSync(join(folder, 'src'), { recursive: true })) {
+    const file = join('src', path)
+    if (!file.endsWith('.ts') || OUTBOUND[name]?.test(file)) continue
+    if (CONNECTS.test(readFileSync(join(folder, file), 'utf8'))) {
+      fault(name, `${file} talks to other hosts: that is for the clients and stores alone (S-19)`)
+    }
+  }
+}
+
 function checkManifest(name, manifest, folder) {
   const wanted = {
     name: `@tank/${name}`,
@@ -119,6 +140,7 @@ try {
     const folder = join(root, 'packages', name)
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
     checkArrows(name, manifest)
+    checkOutbound(name, folder)
     if (manifest.private) continue
     checkManifest(name, manifest, folder)
     const packed = spawnSync('npx', [...PNPM, 'pack', '--pack-destination', target], {
