@@ -16,7 +16,7 @@ const resolve: Resolve = async () => ['127.0.0.1']
 async function openSecure(t: Test, port: number, isTrusted: boolean) {
   const caFile = join(t.testdir({ 'ca.pem': `our own:\n${authority}` }), 'ca.pem')
   return openHttpStore(
-    { ports: [port], allow: ['127.0.0.1'], openSeconds: 0.5, ...(isTrusted && { caFile }) },
+    { ports: [port], allow: ['127.0.0.1'], openSeconds: 1.5, ...(isTrusted && { caFile }) },
     { resolve }
   )
 }
@@ -99,7 +99,7 @@ t.test('no redirect leads from https to http', async (t) => {
   const caFile = join(t.testdir({ 'ca.pem': authority }), 'ca.pem')
   const ports = [plain.port, origin.port]
   const store = await openHttpStore(
-    { allowHttp: true, ports, allow: ['127.0.0.1'], caFile, openSeconds: 0.3 },
+    { allowHttp: true, ports, allow: ['127.0.0.1'], caFile, openSeconds: 1.5 },
     { resolve }
   )
   await t.rejects(store.get(`https://mirror.test:${origin.port}/x`), {
