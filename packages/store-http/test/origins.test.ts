@@ -72,6 +72,7 @@ t.test('a range behind an end that nobody knew ends with BAD_RANGE', async (t) =
 /** Each answer of an origin to `bytes=10-19`, and what the store makes of it. */
 const wrong = [
   [206, { 'content-range': 'bytes 0-9/1000' }, 'another range'],
+  [206, { 'content-range': 'bytes 9-19/1000' }, 'another range'],
   [206, { 'content-range': 'bytes 10-18/1000' }, 'another range'],
   [206, { 'content-range': 'bytes 10-20/1000' }, 'another range'],
   [206, { 'content-range': 'bytes 10-19/15' }, 'a range that cannot be'],

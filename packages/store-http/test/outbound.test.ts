@@ -57,7 +57,10 @@ t.test('what a URL itself shows is said at once', async (t) => {
       'http://mirror.test:22/x'
     ],
     ...['http://u@mirror.test/x', 'http://mirror.test./x', 'http://mirror.test:080/x', 'http:x'],
-    ...[`http://mirror.test/${'x'.repeat(2048)}`, 'http://mirror.test/ä', 'http://MIRROR.test:/x']
+    ...[`http://mirror.test/${'x'.repeat(2048)}`, 'http://mirror.test/ä', 'http://MIRROR.test:/x'],
+    // public hosts, not as everybody would write them
+    ...['http://0x5db8d822/x', 'http://1572395042/x', 'http://93.184.55330/x', 'http://a%2etest/x'],
+    'http://[2606:4700:0:0:0:0:0:1111]/x'
   ]) {
     t.equal(await code(key), 'BAD_LOCATION', key)
   }
