@@ -1,7 +1,15 @@
-import type { Readable } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
+import type { Readable, Writable } from 'node:stream'
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3'
-import { type ByteRange, type GetOptions, type ImageSource, StoreError } from '@tank/store'
+import {
+  type ByteRange,
+  type CallOptions,
+  type GetOptions,
+  type ImageSource,
+  StoreError
+} from '@tank/store'
 import type { Bucket } from './bucket.ts'
+import { pumpAnswer } from './pump-answer.ts'
 import { S3Body } from './s3-body.ts'
 
 /** Opens an image for reading; settles with the first byte of the answer. */
@@ -10,14 +18,54 @@ export async function getImage(
   key: string,
   { range, signal }: GetOptions
 ): Promise<ImageSource> {
-  const answer = await bucket.get(key, range, { signal })
-  const source = answer.Body as Readable
+  const output = await bucket.get(key, range, { signal })
+  const answer = output.Body as unknown as IncomingMessage
   try {
-    const size = range === undefined ? lengthOf(answer) : wholeSize(answer, range)
-    return { size, body: new S3Body(source, range?.length ?? size, signal) }
+    const size = range === undefined ? lengthOf(output) : wholeSize(output, range)
+    return new S3Source(answer, size, range?.length ?? size, signal)
   } catch (error) {
-    source.destroy()
+    answer.destroy()
     throw error
+  }
+}
+
+/** The two ways out of an answer, of which the caller takes one. */
+class S3Source implements ImageSource {
+  readonly size: number
+  readonly #answer: IncomingMessage
+  readonly #length: number
+  readonly #signal: AbortSignal | undefined
+  #body: Readable | undefined
+  #pumped = false
+
+  constructor(
+    answer: IncomingMessage,
+    size: number,
+    length: number,
+    signal: AbortSignal | undefined
+  ) {
+    this.#answer = answer
+    this.size = size
+    this.#length = length
+    this.#signal = signal
+  }
+
+  get body(): Readable {
+    if (this.#pumped) throw new StoreError('FAILED', 'the image is being pumped')
+    this.#body ??= new S3Body(this.#answer, this.#length, this.#signal)
+    return this.#body
+  }
+
+  async pump(to: Writable, { signal }: CallOptions = {}): Promise<void> {
+    if (this.#pumped || this.#body !== undefined) {
+      throw new StoreError('FAILED', 'the image is being read already')
+    }
+    this.#pumped = true
+    try {
+      await pumpAnswer(this.#answer, this.#length, to, signal)
+    } catch (error) {
+      throw this.#signal?.aborted ? this.#signal.reason : error
+    }
   }
 }
 

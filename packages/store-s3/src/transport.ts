@@ -1,10 +1,6 @@
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage
-} from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
+import { BlockAgent } from './read-blocks.ts'
 import { type TimeLimits, watchRequest } from './stall-clock.ts'
 
 /** A request as the SDK makes it. */
@@ -40,7 +36,7 @@ export class Transport {
   readonly metadata = { handlerProtocol: 'http/1.1' }
   readonly #options: TimeLimits
   // As many sockets as there are requests: a store that downloads must not keep others waiting.
-  readonly #http = new HttpAgent({ keepAlive: true, scheduling: 'lifo' })
+  readonly #http = new BlockAgent({ keepAlive: true, scheduling: 'lifo' })
   readonly #https = new HttpsAgent({ keepAlive: true, scheduling: 'lifo' })
 
   constructor(options: TimeLimits) {
