@@ -33,7 +33,7 @@ export interface Surroundings {
 }
 
 /** Where the reason goes that the caller is not told; a Fastify or pino logger fits. */
-export interface OutboundLog {
+interface OutboundLog {
   info(fields: object, message: string): void
 }
 

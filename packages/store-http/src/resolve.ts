@@ -1,6 +1,6 @@
 import { lookup, Resolver } from 'node:dns/promises'
 
-export interface ResolveOptions {
+interface ResolveOptions {
   readonly signal: AbortSignal
   /** The site named this host, so its own ways of finding hosts count: hosts file, search list. */
   readonly isAllowed: boolean
