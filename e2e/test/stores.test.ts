@@ -249,6 +249,7 @@ await testWith(
     const [s3, chase] = [s3Backend(), chaseBackend()]
     const web = {
       use: '@tank/store-http',
+      allowHttp: true,
       allow: ['127.0.0.1'],
       ports: [Number(new URL(mirror).port)]
     }
@@ -268,11 +269,12 @@ await testWith(
     })
     const [images] = cluster.images
     if (images === undefined) throw new Error('no cluster')
+    const home = await tempFolder(t)
     const glance = async (...args: string[]) => {
       const endpoint = cluster.apis[0]?.url ?? ''
       const given = ['--os-auth-token', 'none', '--os-image-url', endpoint, ...args]
       const { code, stdout, stderr } = await command('glance', given, {
-        env: { PATH: process.env.PATH, HOME: '/nonexistent', LANG: 'C.UTF-8' },
+        env: { PATH: process.env.PATH, HOME: home, LANG: 'C.UTF-8' },
         timeoutMs: 60_000
       })
       t.equal(code, 0, `glance ${args.slice(0, 3).join(' ')}`, { stdout, stderr })
@@ -296,7 +298,7 @@ await testWith(
         await images.delete(id)
       }
       const { id } = await images.create()
-      t.equal((await images.upload(id, pattern({ size: 1 }), { store: 'web' })).status, 400)
+      t.equal((await images.upload(id, pattern({ size: 1 }), { store: 'web' })).status, 410)
       t.equal((await images.upload(id, pattern({ size: 1 }), { store: 'none' })).status, 400)
       await images.delete(id)
     })

@@ -4,7 +4,6 @@ import type { Test } from 'tap'
 import { openHttpStore } from '../src/index.ts'
 import type { Manners } from './origin.ts'
 
-const noSize = 'n/a: where the end is unknown, only the body can say so (origins.test.ts)'
 const elsewhere = 'takes seconds, and is shown with an origin as it should be'
 const readOnly = 'nothing is written to an origin'
 
@@ -13,14 +12,13 @@ export async function conforms(
   t: Test,
   port: number,
   write: (path: string, bytes: Buffer) => Promise<void>,
-  { sized: isSized = true, ranges: isUsual = true }: Manners = {}
+  { ranges: isUsual = true }: Manners = {}
 ): Promise<void> {
   const link = await FaultyLink.open(port)
   t.teardown(() => link.close())
   const at = (path: string) => `http://127.0.0.1:${link.port}/${path}`
   await storeConformance({
-    test: (name, options, run) =>
-      t.test(name, isSized || !name.includes('BAD_RANGE') ? options : { skip: noSize }, run),
+    test: (name, options, run) => t.test(name, options, run),
     open: () =>
       openHttpStore({
         allowHttp: true,

@@ -94,7 +94,7 @@ export class Bench {
   /** Proves that a key can be written, read and deleted. */
   async isFree(store: WritableStore, key: string): Promise<void> {
     const bytes = Buffer.from(`again ${key}`)
-    await store.put(key, source(bytes))
+    await store.put(key, source(bytes), { size: bytes.length })
     assert.deepEqual(await collect((await store.get(key)).body), bytes)
     await store.delete(key)
   }

@@ -49,7 +49,7 @@ export class FaultyLink {
   /** Ends the connections that are open; new ones behave as `mode` says. */
   set(mode: LinkMode): void {
     this.#mode = mode
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) breakOff(socket)
   }
 
   /** The fault that makes the link behave like this while it lasts. */
@@ -71,7 +71,7 @@ export class FaultyLink {
     const mode = this.#mode
     this.#keep(near)
     if (mode.kind === 'refuse') {
-      near.resetAndDestroy()
+      breakOff(near)
       return
     }
     if (mode.kind === 'hang') {
@@ -80,8 +80,8 @@ export class FaultyLink {
     }
     const far = this.#keep(connect({ ...this.#target, allowHalfOpen: true }))
     const end = () => {
-      near.resetAndDestroy()
-      far.resetAndDestroy()
+      breakOff(near)
+      breakOff(far)
     }
     near.on('error', end)
     far.on('error', end)
@@ -97,6 +97,12 @@ export class FaultyLink {
     socket.on('close', () => this.#sockets.delete(socket))
     return socket
   }
+}
+
+/** A socket that is ending cannot be reset any more: Node would lose its handle. */
+function breakOff(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 function join(from: Socket, to: Socket, through: Transform | undefined): void {

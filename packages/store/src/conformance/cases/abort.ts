@@ -23,7 +23,10 @@ export const abortCases: readonly Case[] = [
       await rejectsWithReason(reason, store.get(key, { signal }))
       if (store.put === undefined || store.delete === undefined) return
       const other = bench.key()
-      await rejectsWithReason(reason, store.put(other, source(bytes), { signal }))
+      await rejectsWithReason(
+        reason,
+        store.put(other, source(bytes), { signal, size: bytes.length })
+      )
       await rejectsWith('NOT_FOUND', () => store.stat(other))
       await rejectsWithReason(reason, store.delete(key, { signal }))
       assert(bytes.equals(await collect((await store.get(key)).body)))

@@ -17,8 +17,9 @@ export const exclusiveCases: readonly Case[] = [
       const store = await bench.openWritable()
       const bytes = pattern(70_000)
       const key = await bench.image(store, bytes)
-      await rejectsWith('EXISTS', () => store.put(key, source(pattern(10))))
-      await rejectsWith('EXISTS', () => store.put(key, source(pattern(3 * MiB))))
+      await rejectsWith('EXISTS', () => store.put(key, source(pattern(10)), { size: 10 }))
+      const size = 3 * MiB
+      await rejectsWith('EXISTS', () => store.put(key, source(pattern(size)), { size }))
       assert(bytes.equals(await collect((await store.get(key)).body)))
     }
   },

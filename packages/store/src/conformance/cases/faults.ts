@@ -17,7 +17,10 @@ export const faultCases: readonly Case[] = [
         await rejectsWith(codes, () => store.get(key))
         const other = bench.key()
         if (store.check) await rejectsWith(codes, async () => store.check?.())
-        if (store.put) await rejectsWith(codes, async () => store.put?.(other, source(pattern(10))))
+        if (store.put)
+          await rejectsWith(codes, async () =>
+            store.put?.(other, source(pattern(10)), { size: 10 })
+          )
         // Above all it must not say "gone" of an image that it cannot see.
         if (store.delete) await rejectsWith(codes, async () => store.delete?.(key))
       })

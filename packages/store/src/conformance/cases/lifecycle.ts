@@ -62,7 +62,9 @@ export const lifecycleCases: readonly Case[] = [
       await rejectsWith('UNAVAILABLE', () => store.get(key))
       const late = bench.missing()
       if (store.put) {
-        await rejectsWith('UNAVAILABLE', async () => store.put?.(late, source(pattern(10))))
+        await rejectsWith('UNAVAILABLE', async () =>
+          store.put?.(late, source(pattern(10)), { size: 10 })
+        )
       }
       if (store.delete) await rejectsWith('UNAVAILABLE', async () => store.delete?.(key))
       if (store.check) await rejectsWith('UNAVAILABLE', async () => store.check?.())

@@ -45,7 +45,11 @@ export const rangeCases: readonly Case[] = [
         [0, Number.NaN],
         [Number.MAX_SAFE_INTEGER, 1]
       ] as const) {
-        await rejectsWith('BAD_RANGE', () => store.get(key, { range: { offset, length } }))
+        await rejectsWith('BAD_RANGE', async () => {
+          const { size, body } = await store.get(key, { range: { offset, length } })
+          // who does not know the size finds out while reading
+          if (size === undefined) await collect(body)
+        })
       }
     }
   },
