@@ -269,8 +269,9 @@ await testWith(
     })
     const [images] = cluster.images
     if (images === undefined) throw new Error('no cluster')
-    const home = await tempFolder(t)
     const glance = async (...args: string[]) => {
+      // a home for each call: this client trips over the schema of images that it keeps there
+      const home = await tempFolder(t)
       const endpoint = cluster.apis[0]?.url ?? ''
       const given = ['--os-auth-token', 'none', '--os-image-url', endpoint, ...args]
       const { code, stdout, stderr } = await command('glance', given, {
