@@ -95,7 +95,7 @@ export function failureOf(error: unknown): Failure {
       | string
       | undefined,
     status: $metadata?.httpStatusCode,
-    region: typeof region === 'string' ? region : undefined,
+    region: typeof region === 'string' && /^[a-z0-9-]{1,32}$/.test(region) ? region : undefined,
     retryAfterMs: retryAfter > 0 ? retryAfter * 1000 : undefined
   }
 }
@@ -153,15 +153,22 @@ function harmless(error: unknown, secrets: readonly string[]): unknown {
   const { $metadata, name, message, stack } = error as SdkError
   const { code, status } = failureOf(error)
   const cause = new Error(clean(message, secrets))
-  cause.name = name
+  cause.name = clean(name, secrets)
   // The frames without the first line, which has the message in it.
-  cause.stack = `${name}: ${cause.message}\n${(stack ?? '')
+  cause.stack = `${cause.name}: ${cause.message}\n${(stack ?? '')
     .split('\n    at ')
     .slice(1)
     .map((line) => `    at ${line}`)
     .join('\n')}`
-  const requestId = $metadata?.requestId
-  return Object.assign(cause, { code, ...(status && { status }), ...(requestId && { requestId }) })
+  const shown = code === undefined ? undefined : clean(code, secrets)
+  const requestId = requestIdOf($metadata?.requestId, secrets)
+  return Object.assign(cause, { code: shown, ...(status && { status }), ...requestId })
+}
+
+/** Helps the server's operators to find the request; ids may be longer than what `clean` leaves. */
+function requestIdOf(id: string | undefined, secrets: readonly string[]) {
+  const isId = id !== undefined && /^[\w.:-]{1,128}$/.test(id)
+  return isId && !secrets.some((secret) => id.includes(secret)) ? { requestId: id } : undefined
 }
 
 /** Takes away what is secret, or long enough to be a signature or a token. */
