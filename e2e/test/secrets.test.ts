@@ -1,180 +1,22 @@
 import { spawn } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
-import http from 'node:http'
 import { join } from 'node:path'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { leaksIn, SECRETS, type SecretName, type Seen } from '../src/canaries.ts'
 import { command } from '../src/command.ts'
 import { freshDatabase } from '../src/database.ts'
+import { EchoBackend, MODES, type Mode } from '../src/echo-backend.ts'
 import { type Answer, type RequestOptions, request } from '../src/http.ts'
 import { freePort, program, tempFolder } from '../src/tank.ts'
 import { until } from '../src/wait.ts'
 
 t.setTimeout(300_000)
 
-// shorter than what is taken for a signature and so never shown
-const canary = () => `canary${randomBytes(10).toString('hex')}`
-
-const SECRETS = {
-  s3Access: canary(),
-  s3Secret: canary(),
-  s3Session: canary(),
-  chaseUser: canary(),
-  chaseKey: canary(),
-  chaseToken: canary(),
-  tempUrlKey: canary(),
-  registrySecret: canary(),
-  databasePassword: canary(),
-  locationToken: canary(),
-  locationPassword: canary(),
-  planted: canary()
-}
-type SecretName = keyof typeof SECRETS
-
-/** Something that left Tank: an answer, a log, a row of a table. */
-interface Seen {
-  readonly where: string
-  readonly text: string
-  /** What it is there to hold. */
-  readonly holds?: readonly SecretName[]
-}
-
-/** A text, and what base64 makes of it at each place in a longer one. */
-function formsOf(secret: string): string[] {
-  const inBase64 = [0, 1, 2].map((shift) => {
-    const text = Buffer.from(`${'x'.repeat(shift)}${secret}`).toString('base64')
-    return text.slice(4, -4)
-  })
-  return [secret, ...inBase64]
-}
-
-const FORMS = Object.entries(SECRETS).map(([name, secret]) => ({ name, forms: formsOf(secret) }))
-
-const SIGNATURE = /(?:Signature|Credential)(?:=|%3D)[^\s"&,<*]{8}/i
-
-/** The places that a line shows a secret at, each once. */
-function leaksOf(line: string, holds: readonly SecretName[]): string[] {
-  const around = (at: number) => line.slice(Math.max(0, at - 200), at + 60)
-  const found = FORMS.flatMap(({ name, forms }) => {
-    const at = holds.some((each) => each === name)
-      ? -1
-      : Math.max(...forms.map((each) => line.indexOf(each)))
-    return at < 0 ? [] : [`${name}: ${around(at)}`]
-  })
-  const at = line.search(SIGNATURE)
-  return at < 0 ? found : [...found, `a signature: ${around(at)}`]
-}
-
-/** Every secret that is somewhere, with what stands around it; a few of each kind. */
-function leaksIn(seen: readonly Seen[]): string[] {
-  const found = new Map<string, string>()
-  for (const { where, text, holds = [] } of seen) {
-    for (const line of text.split('\n')) {
-      for (const leak of leaksOf(line, holds))
-        found.set(`${where}: ${leak.slice(0, leak.indexOf(':'))}`, leak)
-    }
-  }
-  return [...found].map(([where, leak]) => `${where}${leak.slice(leak.indexOf(':'))}`)
-}
-
-const MODES = ['well', 'away', 'denied', 'unknown', 'broken', 'garbage', 'redirect', 'cut'] as const
-type Mode = (typeof MODES)[number] | 'refused'
-const STATUSES = { away: 503, denied: 403, unknown: 401, broken: 500, garbage: 200, redirect: 302 }
-
-const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-
-/** A backend that repeats whatever it is sent, in headers and bodies, when it does not do its work. */
-class Backend {
-  mode: Mode = 'away'
-  port = 0
-  asked = 0
-  readonly #objects = new Map<string, { bytes: Buffer; headers: http.OutgoingHttpHeaders }>()
-  readonly #server = http.createServer((asked, answer) => void this.#serve(asked, answer))
-
-  async open(): Promise<void> {
-    if (this.port === 0) this.port = await freePort()
-    await new Promise<void>((resolve) => this.#server.listen(this.port, '127.0.0.1', resolve))
-  }
-
-  async close(): Promise<void> {
-    const over = new Promise((resolve) => this.#server.close(resolve))
-    this.#server.closeAllConnections()
-    await over
-  }
-
-  async become(mode: Mode): Promise<void> {
-    if (mode === 'refused') await this.close()
-    else if (this.mode === 'refused') await this.open()
-    this.mode = mode
-  }
-
-  async #serve(asked: http.IncomingMessage, answer: http.ServerResponse): Promise<void> {
-    this.asked += 1
-    const chunks: Buffer[] = []
-    for await (const chunk of asked) chunks.push(chunk)
-    const { mode } = this
-    if (mode === 'cut' || mode === 'refused') asked.socket.destroy()
-    else if (mode === 'well') this.#work(asked, Buffer.concat(chunks), answer)
-    else this.#echo(STATUSES[mode], asked, answer)
-  }
-
-  #echo(status: number, asked: http.IncomingMessage, answer: http.ServerResponse): void {
-    const said = `${asked.method} ${asked.url} ${JSON.stringify(asked.headers)}`
-    const text = escaped(said)
-    answer.writeHead(status, said.replace(/[^\x20-\x7e]/g, ' '), {
-      'x-echo': said,
-      'x-amz-request-id': said,
-      'x-trans-id': said,
-      'www-authenticate': said,
-      etag: said,
-      location: `http://127.0.0.1:${this.port}/${SECRETS.locationToken}?token=${said.replace(/[^\w/?=]/g, '')}`,
-      'content-type': status === 500 ? 'text/html' : 'application/xml'
-    })
-    answer.end(
-      `<Error><Code>${text}</Code><Message>${text}</Message><RequestId>${text}</RequestId></Error>`
-    )
-  }
-
-  /** As much of S3, Swift and a web server as an image of a few bytes needs. */
-  #work(asked: http.IncomingMessage, bytes: Buffer, answer: http.ServerResponse): void {
-    const { pathname, search } = new URL(asked.url ?? '', 'http://backend')
-    const send = (status: number, headers: http.OutgoingHttpHeaders = {}, body?: Buffer | string) =>
-      answer.writeHead(status, headers).end(asked.method === 'HEAD' ? undefined : body)
-    if (pathname.startsWith('/auth/')) {
-      const url = `http://127.0.0.1:${this.port}/v1/AUTH_test`
-      send(200, { 'x-auth-token': SECRETS.chaseToken, 'x-storage-url': url })
-    } else if (pathname === '/info') send(200, {}, '{"tempurl":{"methods":["GET"]},"swift":{}}')
-    else if (asked.method === 'PUT') {
-      const etag = createHash('md5').update(bytes).digest('hex')
-      const own = Object.entries(asked.headers).filter(([name]) =>
-        /^x-(amz|object)-meta/.test(name)
-      )
-      this.#objects.set(pathname, { bytes, headers: { ...Object.fromEntries(own), etag } })
-      send(201, { etag })
-    } else if (asked.method === 'DELETE') send(this.#objects.delete(pathname) ? 204 : 404)
-    else if (search.includes('format=json')) send(200, { 'content-type': 'application/json' }, '[]')
-    else if (/list-type|uploads|location/.test(search)) send(200, {}, '<Result></Result>')
-    else if (/^\/(images|v1\/AUTH_test\/images)\/?$/.test(pathname)) send(204)
-    else {
-      const found = this.#objects.get(pathname)
-      const headers = { ...found?.headers, 'content-length': found?.bytes.length }
-      if (found === undefined) send(404)
-      else send(200, headers, found.bytes)
-    }
-  }
-
-  /** Puts something where a web server has it. */
-  publish(path: string, text: string): string {
-    this.#objects.set(path, { bytes: Buffer.from(text), headers: {} })
-    return `http://127.0.0.1:${this.port}${path}?token=${SECRETS.locationToken}&size=1`
-  }
-}
-
 const clean = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(TANK_|TAP|NODE_OPTIONS)/.test(name))
 )
-const backends = { s3: new Backend(), chase: new Backend(), web: new Backend() }
+const backends = { s3: new EchoBackend(), chase: new EchoBackend(), web: new EchoBackend() }
 const seen: Seen[] = []
 
 async function becomeAll(mode: Mode): Promise<void> {
@@ -182,7 +24,7 @@ async function becomeAll(mode: Mode): Promise<void> {
 }
 
 function storesIn(folder: string): Record<string, Record<string, unknown>> {
-  const at = (backend: Backend) => `http://127.0.0.1:${backend.port}`
+  const at = (backend: EchoBackend) => `http://127.0.0.1:${backend.port}`
   return {
     main: { use: '@tank/store-fs', root: join(folder, 'images') },
     s3: {
