@@ -38,7 +38,9 @@ class Pump {
     signal: AbortSignal | undefined
   ) {
     this.#answer = answer
-    this.#blocks = readBlocksOf(answer.socket)
+    // An answer that is there already, or that comes in frames, is left to the parser.
+    const isPlain = !answer.complete && answer.headers['transfer-encoding'] === undefined
+    this.#blocks = isPlain && length > MAX_BYTES ? readBlocksOf(answer.socket) : undefined
     this.#left = length
     this.#to = to
     this.#signal = signal
@@ -55,33 +57,52 @@ class Pump {
     if (this.#signal?.aborted) this.#onAbort()
     else if (to.destroyed || to.writableEnded) this.#onGone(to.errored)
     else if (answer.destroyed || answer.readableEnded) this.#onClose()
-    else {
-      this.#blocks?.start({ isBehind: () => answer.readableLength > 0 })
-      answer.on('data', this.#onData)
-    }
+    else if (this.#blocks === undefined) answer.on('data', this.#take)
+    else this.#takeOver(this.#blocks)
     await done
-    this.#blocks?.stop()
     this.#signal?.removeEventListener('abort', this.#onAbort)
     to.off('close', this.#onGone).off('error', this.#onGone)
-    answer.off('data', this.#onData).off('close', this.#onClose)
-    if (!this.#failed) return
-    answer.destroy()
-    throw this.#failure
+    answer.off('data', this.#take).off('close', this.#onClose)
+    if (this.#failed || this.#blocks !== undefined) answer.destroy()
+    if (this.#failed) throw this.#failure
   }
 
-  readonly #onData = (chunk: Buffer) => {
-    if (this.#failed) return
+  #takeOver(blocks: ReadBlocks): void {
+    // What the parser has handed out already.
+    for (let chunk = this.#read(); chunk !== null; chunk = this.#read()) this.#take(chunk)
+    blocks.takeOver(this.#take)
+    if (!this.#isFull()) this.#resume()
+  }
+
+  /** Nothing comes through the answer any more, but its state says who waits for whom. */
+  #resume(): void {
+    this.#answer.resume()
+    if (this.#blocks !== undefined) this.#answer.socket.resume()
+  }
+
+  #read(): Buffer | null {
+    return this.#answer.read()
+  }
+
+  readonly #take = (chunk: Buffer): boolean => {
+    if (this.#failed) return false
     this.#left -= chunk.length
     if (this.#left < 0) {
       this.#fail(new StoreError('FAILED', 'the server sends too many bytes'))
-      return
+      return false
     }
     this.#bytes += chunk.length
     this.#chunks += 1
-    this.#blocks?.hold(chunk)
     // Only this callback says that the receiver is done with the bytes; 'drain' does not.
     this.#to.write(chunk, (error) => this.#onWritten(chunk, error))
-    if (this.#bytes >= MAX_BYTES || this.#chunks >= MAX_CHUNKS) this.#answer.pause()
+    if (this.#left === 0) this.#ended ||= this.#blocks !== undefined
+    if (!this.#isFull()) return true
+    this.#answer.pause()
+    return false
+  }
+
+  #isFull(): boolean {
+    return this.#bytes >= MAX_BYTES || this.#chunks >= MAX_CHUNKS
   }
 
   #onWritten(chunk: Buffer, error: Error | null | undefined): void {
@@ -89,9 +110,9 @@ class Pump {
     if (this.#failed) return
     this.#bytes -= chunk.length
     this.#chunks -= 1
-    this.#blocks?.release(chunk)
+    this.#blocks?.giveBack(chunk)
     if (this.#ended) this.#settleWhenDone()
-    else if (this.#bytes < MAX_BYTES / 2 && this.#answer.isPaused()) this.#answer.resume()
+    else if (this.#bytes < MAX_BYTES / 2 && this.#answer.isPaused()) this.#resume()
   }
 
   readonly #onEnd = () => {

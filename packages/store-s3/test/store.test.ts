@@ -1,24 +1,13 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { PassThrough, Readable, Writable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import t, { type Test } from 'tap'
-import { noRealServer, openFake, openReal, type TestServer } from './servers.ts'
+import t from 'tap'
+import { openFake } from './servers.ts'
 import { openStorm } from './storm.ts'
-import { body, bytesOf, MiB, PART, read, rejects, storeOn } from './surroundings.ts'
+import { body, bytesOf, MiB, onEach, PART, read, rejects, storeOn } from './surroundings.ts'
 
 t.setTimeout(300_000)
-
-/** A test against both servers. */
-function onEach(name: string, run: (t: Test, server: TestServer) => Promise<void>): void {
-  const on = async (t: Test, server: TestServer) => {
-    t.teardown(() => server.close())
-    await run(t, server)
-  }
-  t.test(`${name} (fake)`, async (t) => on(t, await openFake()))
-  const real = noRealServer === undefined ? {} : { skip: noRealServer }
-  t.test(`${name} (real)`, real, async (t) => on(t, openReal()))
-}
 
 onEach('every size around the size of a part comes back', async (t, server) => {
   const store = await storeOn(t, server)
@@ -226,45 +215,4 @@ t.test('a body that nobody reads does no harm', async (t) => {
   const [error] = await failed
   t.match(error, { name: 'StoreError', code: 'UNAVAILABLE' })
   await rejects(t, store.put(randomUUID(), Readable.from(['text'])), 'FAILED')
-})
-
-onEach('what is pumped arrives as it is, however slowly it is taken', async (t, server) => {
-  const store = await storeOn(t, server)
-  const bytes = randomBytes(24 * MiB + 11)
-  const key = randomUUID()
-  await store.put(key, body(bytes), { size: bytes.length })
-  const pumped = async (pause: (written: number) => Promise<void> | undefined) => {
-    const hash = createHash('sha256')
-    let written = 0
-    const to = new Writable({
-      write(chunk: Buffer, _encoding, callback) {
-        written += chunk.length
-        // Looked at only when it is called back: until then the block must stay as it is.
-        const look = () => {
-          hash.update(chunk)
-          callback()
-        }
-        const waiting = pause(written)
-        if (waiting === undefined) look()
-        else void waiting.then(look)
-      }
-    })
-    const image = await store.get(key)
-    t.ok(image.pump)
-    await image.pump?.(to)
-    t.equal(hash.digest('hex'), createHash('sha256').update(bytes).digest('hex'))
-  }
-  // One connection for all of them, so that what one leaves behind is what the next one finds.
-  await pumped(() => undefined)
-  await store.stat(key)
-  await pumped(() => new Promise((resolve) => setImmediate(resolve)))
-  t.ok(bytes.equals(await read(store, key)))
-  await pumped((written) => (written % 7 === 0 ? sleep(20) : undefined))
-  await pumped((written) => (written < MiB ? sleep(5) : undefined))
-  await Promise.all([
-    pumped(() => new Promise((resolve) => setImmediate(resolve))),
-    pumped(() => undefined),
-    read(store, key).then((whole) => t.ok(bytes.equals(whole)))
-  ])
-  await store.delete(key)
 })

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import { isStoreError, type StoreError, type StoreErrorCode } from '@tank/store'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { openS3Store, type S3Store, type S3StoreOptions } from '../src/index.ts'
-import type { TestServer } from './servers.ts'
+import { noRealServer, openFake, openReal, type TestServer } from './servers.ts'
 
 export const MiB = 1024 ** 2
 export const PART = 5 * MiB
@@ -60,4 +60,15 @@ export async function rejects(
   if (!isStoreError(error)) return undefined
   t.match(error.message, message)
   return error
+}
+
+/** A test against both servers. */
+export function onEach(name: string, run: (t: Test, server: TestServer) => Promise<void>): void {
+  const on = async (t: Test, server: TestServer) => {
+    t.teardown(() => server.close())
+    await run(t, server)
+  }
+  t.test(`${name} (fake)`, async (t) => on(t, await openFake()))
+  const real = noRealServer === undefined ? {} : { skip: noRealServer }
+  t.test(`${name} (real)`, real, async (t) => on(t, openReal()))
 }
