@@ -75,8 +75,8 @@ recon_cache_path = $DIR/cache
 END
 }
 write_proxy() { # write_proxy DIR PORT WORKERS SEGMENTS
-  local filters=(catch_errors gatekeeper healthcheck cache listing_formats bulk tempurl tempauth copy
-    container_quotas account_quotas slo dlo versioned_writes symlink) filter
+  local filters=(catch_errors gatekeeper healthcheck proxy_logging cache listing_formats bulk tempurl
+    tempauth copy container_quotas account_quotas slo dlo versioned_writes symlink) filter
   cat >"$1/proxy-server.conf" <<END
 [DEFAULT]
 bind_ip = 127.0.0.1
@@ -88,7 +88,7 @@ log_level = WARNING
 log_address = $DIR/run/no-syslog
 expose_info = true
 [pipeline:main]
-pipeline = ${filters[*]} proxy-server
+pipeline = ${filters[*]} proxy_logging proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type StoreContext, StoreError } from '@tank/store'
 import type { ChunkReader } from './chunk-reader.ts'
 import { type Container, etagOf, PUT_HEADER } from './container.ts'
+import { isAway } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { grouped, manifestEtag, manifestOf, type Part, sizeOf } from './manifest.ts'
 import { segmentNumber } from './names.ts'
@@ -13,6 +14,10 @@ import type { HttpAnswer } from './transport.ts'
 /** Manifests and copies are answered when the server has looked at, or moved, all that they name. */
 export const LONG_ANSWER = 900_000
 const CLEAN_UP = 30_000
+// A request that was cut may have been taken all the same, and be finished after our delete: a
+// segment soon, the image itself when the server has looked at all that its manifest names.
+const SECOND_LOOK = [200]
+const THIRD_LOOKS = [200, 400, 800]
 const BYTES = { 'content-type': 'application/octet-stream' }
 
 /** Writes one image: its segments, what publishes it, and what takes all of that away again. */
@@ -26,6 +31,7 @@ export class ObjectWriter {
   readonly #begun = new Set<string>()
   readonly #parts: Part[] = []
   #isPublishing = false
+  #isInDoubt = false
   #isTaken = false
 
   constructor(
@@ -118,19 +124,23 @@ export class ObjectWriter {
   /** Takes away what was written. Failures are logged: what stays is found by `delete`. */
   async discard(): Promise<void> {
     const signal = AbortSignal.timeout(CLEAN_UP)
-    const container = this.#container
+    const again = this.#begun.size > 0 ? SECOND_LOOK : []
     try {
-      if (this.#isPublishing && !this.#isTaken) await this.#unpublish(signal)
-      if (this.#begun.size === 0) return
-      await container.removeAll(this.#begun, { signal })
-      // A request that was cut may have been taken all the same, and finished after our delete.
-      await sleep(200)
-      const late: string[] = []
-      for await (const { name } of container.list(this.#base, { signal })) late.push(name)
-      await container.removeAll(late, { signal })
+      await this.#sweep(this.#begun, signal)
+      for (const pause of this.#isInDoubt ? THIRD_LOOKS : again) {
+        await sleep(pause)
+        const late: string[] = []
+        for await (const { name } of this.#container.list(this.#base, { signal })) late.push(name)
+        await this.#sweep(late, signal)
+      }
     } catch (err) {
       this.#log?.warn({ err, key: this.#key }, 'cannot remove what a failed put has written')
     }
+  }
+
+  async #sweep(names: Iterable<string>, signal: AbortSignal): Promise<void> {
+    if (this.#isPublishing && !this.#isTaken) await this.#unpublish(signal)
+    await this.#container.removeAll(names, { signal })
   }
 
   /** Deletes the image if it is ours, or if it may still become ours. */
@@ -182,7 +192,7 @@ export class ObjectWriter {
     const { isCopy = false, ...rest } = call
     const name = this.#container.names.image(this.#key)
     this.#isPublishing = true
-    const answer = await this.#container.put(name, {
+    const put = this.#container.put(name, {
       ...rest,
       headers: {
         ...rest.headers,
@@ -192,6 +202,10 @@ export class ObjectWriter {
       accept: [412],
       signal: this.#signal,
       what: 'to take the image'
+    })
+    const answer = await put.catch((error: unknown) => {
+      this.#isInDoubt = this.#signal.aborted || isAway(error)
+      throw error
     })
     await answer.body.skip()
     if (answer.status !== 412) {
