@@ -39,15 +39,14 @@ export function readHashed(
     failure ??= error
   })
   const body = new Intake(source, { announced: size, cap: context.cap, digests })
-  body.on('error', (error) => {
-    failure ??= error
-  })
+  // whoever reads it says what went wrong there
+  body.on('error', () => {})
   source.on('data', (chunk: Buffer) => run.advance(chunk.length))
   return {
     body,
     finish: () => digests.end(),
     get failure() {
-      return failure
+      return failure ?? body.failure
     },
     drop() {
       digests.drop()

@@ -157,7 +157,7 @@ async function store(
   } catch (error) {
     run.drop()
     if (!intake.destroyed) intake.destroy()
-    throw signal.aborted ? signal.reason : (intake.errored ?? fromStoreError(error))
+    throw signal.aborted ? signal.reason : (intake.failure ?? fromStoreError(error))
   } finally {
     signal.removeEventListener('abort', stop)
   }

@@ -31,6 +31,7 @@ export class Intake extends Readable {
   #wanted = false
   #hashing = true
   #ended = false
+  #failure: Error | undefined
 
   constructor(source: Readable, options: IntakeOptions) {
     super({ highWaterMark: BUFFERED, autoDestroy: true })
@@ -51,6 +52,11 @@ export class Intake extends Readable {
     return this.#received
   }
 
+  /** What was wrong with the body itself, and not what its reader made of it. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
   override _read(): void {
     this.#wanted = true
     this.#flow()
@@ -69,11 +75,11 @@ export class Intake extends Readable {
     const { announced, cap, digests } = this.#options
     this.#received += chunk.length
     if (this.#received > cap) {
-      this.destroy(new TankError('TOO_LARGE', `An image has at most ${cap} bytes`))
+      this.#fail(new TankError('TOO_LARGE', `An image has at most ${cap} bytes`))
       return
     }
     if (announced !== undefined && this.#received > announced) {
-      this.destroy(sizeMismatch(announced, 'more'))
+      this.#fail(sizeMismatch(announced, 'more'))
       return
     }
     this.#hashing = digests.feed(chunk)
@@ -85,12 +91,18 @@ export class Intake extends Readable {
     const { announced } = this.#options
     this.#ended = true
     if (announced !== undefined && this.#received !== announced)
-      this.destroy(sizeMismatch(announced, String(this.#received)))
+      this.#fail(sizeMismatch(announced, String(this.#received)))
     else this.push(null)
   }
 
   readonly #onClose = (): void => {
-    if (!this.#ended) this.destroy(new SenderGone(this.#received))
+    if (!this.#ended) this.#fail(new SenderGone(this.#received))
+  }
+
+  #fail(error: Error): void {
+    // whoever ended it before had another reason
+    if (!this.destroyed) this.#failure ??= error
+    this.destroy(error)
   }
 
   /** Lets go of the source; what still comes is read and thrown away, so that an answer gets through. */
