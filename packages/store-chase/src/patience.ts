@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isAway } from './errors.ts'
 
-const FIRST_WAIT = 50
+const FIRST_WAIT = 25
 const LONGEST_WAIT = 1_000
 const LONGEST_ASKED = 10_000
 /** A server that says nothing at all is asked less often than one that says "later". */

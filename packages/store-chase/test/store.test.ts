@@ -204,6 +204,24 @@ for (const server of servers()) {
       await backend.request('DELETE', `/${container}`)
     })
 
+    if (server.name === 'Swift') {
+      t.test('a container whose quota is used up is FULL, and holds nothing', async (t) => {
+        const quota = (bytes: string) =>
+          backend.request('POST', `/${backend.container}`, {
+            'x-container-meta-quota-bytes': bytes
+          })
+        const store = await openStore(t, backend)
+        await quota('1000')
+        for (const size of [1001, 3 * SEGMENT]) {
+          await rejects(t, store.put(newKey(), source(pattern(size))), 'FULL', `${size} bytes`)
+        }
+        t.strictSame(await backend.names(), [])
+        await quota('')
+        await store.put('fits', source(pattern(1001)))
+        await store.delete('fits')
+      })
+    }
+
     t.test('S-02 a wrong key is DENIED, and is not told to anybody', async (t) => {
       const store = await openStore(t, backend, { key: 'canary-key' })
       for (const run of [() => store.check(), () => store.get(newKey())]) {

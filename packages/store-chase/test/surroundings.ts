@@ -48,15 +48,22 @@ export interface Server {
 
 /** Real servers; those that the environment does not name say why they are skipped. */
 export function realServers(): Server[] {
-  return known.map(({ name, prefix, script }) => {
-    const { [`${prefix}_AUTH_URL`]: authUrl, [`${prefix}_USER`]: user } = process.env
-    const key = process.env[`${prefix}_KEY`]
-    if (!authUrl || !user || !key) {
-      const skip = `${prefix}_AUTH_URL, _USER, _KEY are not set (e2e/servers/${script} start)`
-      return { name, skip, open: () => Promise.reject(new Error(skip)) }
-    }
-    return { name, skip: undefined, open: () => openReal({ authUrl, user, key }) }
-  })
+  return known.map(realServer)
+}
+
+/** A Swift that takes small objects and short manifests only. */
+export function smallServer(): Server {
+  return realServer({ name: 'a narrow Swift', prefix: 'TANK_TEST_SWIFT_SMALL', script: 'swift.sh' })
+}
+
+function realServer({ name, prefix, script }: (typeof known)[number]): Server {
+  const { [`${prefix}_AUTH_URL`]: authUrl, [`${prefix}_USER`]: user } = process.env
+  const key = process.env[`${prefix}_KEY`]
+  if (!authUrl || !user || !key) {
+    const skip = `${prefix}_AUTH_URL, _USER, _KEY are not set (e2e/servers/${script} start)`
+    return { name, skip, open: () => Promise.reject(new Error(skip)) }
+  }
+  return { name, skip: undefined, open: () => openReal({ authUrl, user, key }) }
 }
 
 export function fakeServer(name: string, options: FakeOptions = {}): Server {
