@@ -114,19 +114,19 @@ for (const open of [s3Backend, chaseBackend]) {
   )
 }
 
-/** Asks for a list again and again; says the slowest answer in milliseconds. */
-function watchAnswers(images: Images): { stop(): Promise<number> } {
+/** Asks for a list again and again; says how many milliseconds the answers took, sorted. */
+function watchAnswers(images: Images): { stop(): Promise<number[]> } {
   let isOver = false
-  let slowest = 0
+  const took: number[] = []
   const run = (async () => {
     while (!isOver) {
       const began = performance.now()
       const { status } = await images.call('GET', '/v2/images?limit=5')
       if (status !== 200) throw new Error(`list: ${status}`)
-      slowest = Math.max(slowest, performance.now() - began)
+      took.push(performance.now() - began)
       await sleep(100)
     }
-    return slowest
+    return took.sort((a, b) => a - b)
   })()
   return {
     stop: () => {
@@ -187,7 +187,7 @@ await testWith(t, 'Swift stands still for 30 seconds', [chaseBackend().missing],
   t.ok(swift().length > 0, 'Swift runs here')
   t.teardown(() => signalAll(swift(), 'SIGCONT'))
   let watch: ReturnType<typeof watchAnswers> | undefined
-  let slowest: number | undefined
+  let took: number[] = []
   let standing: Promise<void> | undefined
   const put = await images
     .upload(
@@ -200,7 +200,7 @@ await testWith(t, 'Swift stands still for 30 seconds', [chaseBackend().missing],
           signalAll(swift(), 'SIGSTOP')
           watch = watchAnswers(images)
           standing = sleep(30_000).then(async () => {
-            slowest = await watch?.stop()
+            took = (await watch?.stop()) ?? []
             signalAll(swift(), 'SIGCONT')
           })
         }
@@ -212,7 +212,9 @@ await testWith(t, 'Swift stands still for 30 seconds', [chaseBackend().missing],
     )
   await standing
   t.ok([204, 500, 503].includes(put), `the upload ends: ${put}`)
-  t.ok((slowest ?? 1e9) < 100, `other requests took at most ${Math.round(slowest ?? -1)} ms`)
+  const [usual = 1e9, slowest = 1e9] = [took[Math.floor(took.length * 0.95)], took.at(-1)]
+  t.ok(usual < 100, `19 of 20 other requests took less than ${Math.ceil(usual)} ms`)
+  t.ok(slowest < 1000, `none took longer than ${Math.ceil(slowest)} ms`)
   if (put === 204) await proves(t, images, id, size, 1)
   else await images.waitFor(id, 'queued', patience)
   await images.delete(id)
