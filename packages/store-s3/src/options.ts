@@ -148,13 +148,13 @@ export interface Settings extends PartLimits {
   readonly stallMs: number
 }
 
-export interface Credentials {
+interface Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string
 }
 
-export interface Placement {
+interface Placement {
   readonly storageClass: string | undefined
   readonly serverSideEncryption: S3StoreOptions['serverSideEncryption'] | undefined
   readonly kmsKeyId: string | undefined

@@ -53,7 +53,7 @@ onEach('a pump whose server stops fails', async (t, server) => {
   const link = await FaultyLink.open(server.port)
   t.teardown(() => link.close())
   const endpoint = `http://127.0.0.1:${link.port}`
-  const store = await storeOn(t, server, { endpoint, stallSeconds: 0.5 })
+  const store = await storeOn(t, server, { endpoint })
   const bytes = randomBytes(24 * MiB)
   const key = randomUUID()
   await store.put(key, body(bytes), { size: bytes.length })
@@ -68,7 +68,7 @@ onEach('a pump whose server stops fails', async (t, server) => {
   link.set({ kind: 'cut', bytes: 5 * MiB })
   const image = await store.get(key)
   await rejects(t, image.pump?.(sink()) ?? Promise.resolve(), 'UNAVAILABLE')
-  link.set({ kind: 'slow', bytesPerSecond: 30_000 })
+  link.set({ kind: 'slow', bytesPerSecond: 2 * MiB })
   const slow = await store.get(key)
   const control = new AbortController()
   const stop = () => control.abort(new Error('seen enough'))

@@ -1,5 +1,6 @@
 // The servers that the tests run against: the fake, and the real one that the environment names.
 import {
+  DeleteObjectCommand,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListObjectsV2Command,
@@ -75,6 +76,7 @@ function serverAt(
       await client.send(new PutObjectCommand({ Bucket: bucket, Key: name, Body: bytes }))
     },
     close: async () => {
+      await removeBelow(client, bucket, prefix).catch(() => {})
       client.destroy()
       await close()
     }
@@ -102,4 +104,13 @@ async function namesBelow(client: S3Client, bucket: string, prefix: string): Pro
         : undefined
   }
   return names
+}
+
+/** Leaves a server that others use as it was. */
+async function removeBelow(client: S3Client, bucket: string, prefix: string): Promise<void> {
+  for (const name of await namesBelow(client, bucket, prefix)) {
+    const [kind, key = ''] = name.split(' ')
+    if (kind !== 'object') continue
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }))
+  }
 }

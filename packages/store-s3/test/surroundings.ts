@@ -1,7 +1,10 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { isStoreError, type StoreError, type StoreErrorCode } from '@tank/store'
 import t, { type Test } from 'tap'
 import { openS3Store, type S3Store, type S3StoreOptions } from '../src/index.ts'
+import type { FakeS3 } from './fake-s3.ts'
 import { noRealServer, openFake, openReal, type TestServer } from './servers.ts'
 
 export const MiB = 1024 ** 2
@@ -71,4 +74,27 @@ export function onEach(name: string, run: (t: Test, server: TestServer) => Promi
   t.test(`${name} (fake)`, async (t) => on(t, await openFake()))
   const real = noRealServer === undefined ? {} : { skip: noRealServer }
   t.test(`${name} (real)`, real, async (t) => on(t, openReal()))
+}
+
+/** A server that does nothing but what `answer` does. */
+export async function openMute(t: Test, answer: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket.on('error', () => {}))
+    socket.once('data', () => answer(socket))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const address = server.address()
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+}
+
+export async function fakeFor(t: Test): Promise<TestServer & { readonly fake: FakeS3 }> {
+  const server = await openFake()
+  t.teardown(() => server.close())
+  return server
 }
