@@ -48,7 +48,7 @@ export function isAway(error: unknown): boolean {
 }
 
 /** The server's words, kept as the cause: for the operator's log, never for the client. */
-export class ServerAnswer extends Error {
+class ServerAnswer extends Error {
   override readonly name = 'ServerAnswer'
   readonly status: number
 

@@ -12,7 +12,7 @@ import type { Piece } from './piece.ts'
 import type { HttpAnswer } from './transport.ts'
 
 /** Manifests and copies are answered when the server has looked at, or moved, all that they name. */
-export const LONG_ANSWER = 900_000
+const LONG_ANSWER = 900_000
 const CLEAN_UP = 30_000
 // A request that was cut may have been taken all the same, and be finished after our delete: a
 // segment soon, the image itself when the server has looked at all that its manifest names.

@@ -99,7 +99,7 @@ export const chaseStoreOptions = Type.Object(
 
 export type ChaseStoreOptions = Static<typeof chaseStoreOptions>
 
-export interface PasswordCredentials {
+interface PasswordCredentials {
   readonly username: string
   readonly password: string
   readonly userDomain: string
@@ -112,7 +112,7 @@ export type Credentials =
   | ({ readonly version: 3; readonly kind: 'password' } & PasswordCredentials)
   | { readonly version: 3; readonly kind: 'application'; id: string; secret: string }
 
-export interface Timeouts {
+interface Timeouts {
   readonly connect: number
   readonly answer: number
   readonly stall: number

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-export interface FakeEntry {
+interface FakeEntry {
   readonly name: string
   readonly bytes: number
   readonly hash: string
