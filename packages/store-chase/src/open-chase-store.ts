@@ -20,7 +20,7 @@ import { Account } from './account.ts'
 import { Container } from './container.ts'
 import { copyImage } from './copy.ts'
 import { openImage } from './download.ts'
-import { type Limits, LimitsOfCluster } from './limits.ts'
+import { LimitsOfCluster } from './limits.ts'
 import { listImages } from './list-images.ts'
 import { Names } from './names.ts'
 import { ObjectWriter } from './object-writer.ts'
@@ -30,7 +30,7 @@ import { Stopper } from './stopper.ts'
 import { signUrl } from './temp-url.ts'
 import { upload } from './upload.ts'
 
-/** How long an abort waits for what was written to be taken away; that then goes on without it. */
+/** How long an abort, or a close, waits for what was written to be taken away. */
 const ABORT_WAIT = 3_000
 
 /** A store with everything that this one can do; `presign` only with a `tempUrlKey`. */
@@ -127,14 +127,12 @@ class SwiftStore implements ChaseStore {
     if (url === undefined) {
       throw new StoreError('UNAVAILABLE', 'the storage URL is known once the store has been used')
     }
-    return this.#objectUrl(url, key)
+    return this.#objectUrl(url, this.#container.names.image(key))
   }
 
-  async sign(key: string, secret: string, { seconds, signal }: PresignOptions): Promise<URL> {
+  async sign(key: string, secret: string, options: PresignOptions): Promise<URL> {
     assertKey(key)
-    const url = await this.#account.url({ signal })
-    const limits = await this.#limits.get({ signal })
-    return signUrl(this.#objectUrl(url, key), secret, seconds, limits)
+    return this.#sign(this.#container.names.image(key), secret, options)
   }
 
   /** The first time also writes, since reading does not show that we may. */
@@ -146,26 +144,42 @@ class SwiftStore implements ChaseStore {
     const headers = { 'content-type': 'text/plain', 'content-length': '0' }
     const answer = await this.#container.put(name, { ...options, headers, what })
     await answer.body.skip()
-    await this.#container.remove(name, options)
-    if (this.#settings.tempUrlKey !== undefined) await this.#assertSigns(options)
+    try {
+      await this.#assertSigns(name, options)
+    } finally {
+      await this.#container.remove(name, options)
+    }
     this.#isProbed = true
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#cleaning)
+    await settledSoon(Promise.all(this.#cleaning))
     await this.#account.close()
   }
 
-  async #assertSigns(options: CallOptions): Promise<void> {
-    const limits: Limits = await this.#limits.get(options)
-    if (limits.urlDigest !== undefined) return
-    throw new StoreError('DENIED', 'the server has no signed URLs (TempURL): remove tempUrlKey')
+  /** Only a signed URL that works shows that the key is that of the account. */
+  async #assertSigns(name: string, options: CallOptions): Promise<void> {
+    const { tempUrlKey } = this.#settings
+    if (tempUrlKey === undefined) return
+    const url = await this.#sign(name, tempUrlKey, { ...options, seconds: 60 })
+    const answer = await this.#account.ask(url, options)
+    await answer.body.skip()
+    if (answer.status === 200) return
+    const hint = 'is tempUrlKey the Temp-URL-Key of the account or of the container?'
+    const message = `the server does not accept signed URLs (${answer.status}): ${hint}`
+    throw new StoreError('DENIED', message)
   }
 
-  #objectUrl(storageUrl: URL, key: string): URL {
-    const { names } = this.#container
+  async #sign(name: string, secret: string, options: PresignOptions): Promise<URL> {
+    const { seconds, signal } = options
+    const url = await this.#account.url({ signal })
+    const limits = await this.#limits.get({ signal })
+    return signUrl(this.#objectUrl(url, name), secret, seconds, limits)
+  }
+
+  #objectUrl(storageUrl: URL, name: string): URL {
     const url = new URL(storageUrl)
-    url.pathname += names.path(names.image(key))
+    url.pathname += this.#container.names.path(name)
     return url
   }
 
@@ -191,7 +205,10 @@ class SwiftStore implements ChaseStore {
   async #discard(writer: ObjectWriter, signal: AbortSignal | undefined): Promise<void> {
     const done = writer.discard().finally(() => this.#cleaning.delete(done))
     this.#cleaning.add(done)
-    if (signal?.aborted) await Promise.race([done, sleep(ABORT_WAIT, undefined, { ref: false })])
-    else await done
+    await (signal?.aborted ? settledSoon(done) : done)
   }
+}
+
+async function settledSoon(work: Promise<unknown>): Promise<void> {
+  await Promise.race([work, sleep(ABORT_WAIT, undefined, { ref: false })])
 }

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { type ChaseStoreOptions, openChaseStore } from '../src/index.ts'
 import { collect, pattern, source } from './bodies.ts'
 import { Meddler, type Meddling, type Passing } from './meddler.ts'
-import { type Backend, servers } from './surroundings.ts'
+import { type Backend, fakeServer, realServers } from './surroundings.ts'
 
 t.setTimeout(300_000)
 
@@ -25,7 +25,7 @@ function isImage(key: string, { method, path }: Passing): boolean {
   return method === 'PUT' && path.endsWith(`/${key}`)
 }
 
-for (const server of servers()) {
+for (const server of [...realServers(), fakeServer('a fake Swift')]) {
   t.test(server.name, server.skip === undefined ? {} : { skip: server.skip }, async (t) => {
     const backend = await server.open()
     t.teardown(() => backend.close())
