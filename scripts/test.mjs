@@ -1,7 +1,9 @@
 // Gives the tests a PostgreSQL (TANK_TEST_DATABASE_URL, else one of our own), runs tap with the given
-// arguments, and ends with one plain line. `--soak` runs the long forms of the tests.
-// TANK_TEST_REQUIRE=all lets no skipped test pass.
+// arguments, and ends with one plain line. Without files it runs all but `*.long.test.js`, which take
+// longer than all others together; `--all` runs these, too. `--soak` runs the long forms of the tests.
+// TANK_TEST_REQUIRE=all runs all files and lets no skipped test pass.
 import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,10 +71,36 @@ function createReader() {
 
 const args = process.argv.slice(2)
 const isSoak = args.includes('--soak')
-const tapArgs = args.filter((each) => each !== '--soak')
+const isWhole = isRequired || isSoak || args.includes('--all')
+const tapArgs = args.filter((each) => !['--soak', '--all'].includes(each))
 if (!tapArgs.some((each) => each.includes('coverage'))) tapArgs.unshift('--disable-coverage')
 // two files at a time, but for the run that decides: there nothing disturbs what is timed
 if (!isRequired && !tapArgs.some((each) => each.includes('jobs'))) tapArgs.unshift('--jobs=3')
+
+/** All compiled test files, from the root. */
+function testFiles() {
+  const homes = ['packages', 'examples'].flatMap((parent) =>
+    readdirSync(join(root, parent), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(parent, name))
+  )
+  return ['e2e', ...homes].flatMap((home) => {
+    try {
+      return readdirSync(join(root, home, 'dist/test'), { recursive: true })
+        .filter((name) => name.endsWith('.test.js'))
+        .map((name) => join(home, 'dist/test', name))
+    } catch {
+      return []
+    }
+  })
+}
+
+let leftOut = []
+if (!isWhole && !tapArgs.some((each) => each.endsWith('.js'))) {
+  const files = testFiles()
+  leftOut = files.filter((name) => name.endsWith('.long.test.js'))
+  tapArgs.push(...files.filter((name) => !leftOut.includes(name)))
+}
 
 let wasStopped = false
 let tap
@@ -112,6 +140,7 @@ try {
 }
 const { totals, skipped } = reader
 for (const name of skipped) process.stdout.write(`skipped: ${name}\n`)
+for (const name of leftOut) process.stdout.write(`left out: ${name} (npm run test:all)\n`)
 const isRefused = isRequired && skipped.length > 0
 if (isRefused) process.stdout.write('TANK_TEST_REQUIRE=all: no test may be skipped\n')
 if (totals.pass + totals.fail === 0) process.stdout.write('no test ran\n')
