@@ -116,7 +116,7 @@ function adapted(use: string, place: Place, port: number, key: string): string {
   }
   const more: Record<string, unknown> = { ...place.more }
   for (const [name, value] of Object.entries(place.options)) {
-    const example = new RegExp(`\\b${name}: '[^']*'`)
+    const example = new RegExp(`\\b${name}: (?:'[^']*'|process\\.env\\.\\w+)`)
     if (example.test(code)) replace(example, `${name}: ${JSON.stringify(value)}`)
     else more[name] = value
   }
