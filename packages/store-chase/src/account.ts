@@ -117,12 +117,16 @@ export class Account {
   /** Some servers and proxies repeat in an error what they were sent. */
   #redacted(text: string, token: string): string {
     const { credentials, tempUrlKey } = this.#settings
-    const secrets = [token, tempUrlKey, ...Object.values(secretsOf(credentials))]
-    return secrets.reduce<string>((left, secret) => {
+    const secrets = [token, tempUrlKey, ...secretsOf(credentials)]
+    const known = secrets.reduce<string>((left, secret) => {
       return secret ? left.replaceAll(secret, '***') : left
     }, text)
+    return known.replace(TOKENS, '***')
   }
 }
+
+/** Tokens of Swift, of the RADOS Gateway and of Keystone, which may be those of others. */
+const TOKENS = /AUTH_(rgw)?tk[\w-]+|gAAAA[\w=-]+/g
 
 function secretsOf(credentials: Settings['credentials']): readonly string[] {
   if (credentials.version === 1) return [credentials.key]

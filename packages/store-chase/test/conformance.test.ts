@@ -1,7 +1,14 @@
-import { storeConformance } from '@tank/store/conformance'
+import { type Fault, storeConformance } from '@tank/store/conformance'
 import t from 'tap'
 import type { ChaseStoreOptions } from '../src/index.ts'
-import { fakeServer, MiB, openLink, realServers, type Server } from './surroundings.ts'
+import {
+  type Backend,
+  fakeServer,
+  MiB,
+  openLink,
+  realServers,
+  type Server
+} from './surroundings.ts'
 
 t.setTimeout(300_000)
 
@@ -16,9 +23,21 @@ const runs: readonly [Server, Partial<ChaseStoreOptions>][] = [
   [fakeServer('a fake Swift with short manifests', fewPlaces), small]
 ]
 
+function full(backend: Backend): Fault {
+  const quota = async (bytes: string) => {
+    const headers = { 'x-container-meta-quota-bytes': bytes }
+    await backend.request('POST', `/${backend.container}`, headers)
+  }
+  return async () => {
+    await quota('1')
+    return () => quota('')
+  }
+}
+
 for (const [server, options] of runs) {
   t.test(server.name, server.skip === undefined ? {} : { skip: server.skip }, async (t) => {
     const backend = await server.open()
+    const isSwift = server.name === 'Swift'
     const {
       link,
       open,
@@ -39,7 +58,7 @@ for (const [server, options] of runs) {
       faults: {
         refuse: link.fault({ kind: 'refuse' }),
         hang: link.fault({ kind: 'hang' }),
-        full: 'a server of our own cannot be filled; quotas are tried in store.test.ts',
+        full: isSwift ? full(backend) : 'only Swift’s quotas hold at once',
         cut: link.fault({ kind: 'cut', bytes: 3 * MiB }),
         reset: link.fault({ kind: 'reset', bytes: MiB }),
         slow: link.fault({ kind: 'slow', bytesPerSecond: MiB })

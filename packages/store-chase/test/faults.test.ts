@@ -74,8 +74,8 @@ for (const server of [...realServers(), fakeServer('a fake Swift')]) {
         maxAttempts: 2,
         tempUrlKey: 'canary-temp-url-key'
       })
-      await store.check()
       const key = newKey()
+      await t.rejects(store.stat(key), { code: 'NOT_FOUND' })
       const token = meddler.seen.at(-1)?.token ?? ''
       const meanings: readonly [Meddling, StoreErrorCode][] = [
         [{ status: 401 }, 'DENIED'],
