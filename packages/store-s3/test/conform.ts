@@ -33,7 +33,7 @@ export async function conform(
     faults: {
       refuse: link.fault({ kind: 'refuse' }),
       hang: link.fault({ kind: 'hang' }),
-      full: 'a quota is shown in faults.test.ts',
+      full: 'a quota is shown in faults.long.test.ts',
       cut: link.fault({ kind: 'cut', bytes: 3 * MiB }),
       reset: link.fault({ kind: 'reset', bytes: 3 * MiB }),
       slow: link.fault({ kind: 'slow', bytesPerSecond: MiB })
