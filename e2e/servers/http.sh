@@ -28,11 +28,11 @@ http {
   sendfile on;
   types { }
   default_type application/octet-stream;
-  client_body_temp_path $DIR/work/body;
-  proxy_temp_path $DIR/work/proxy;
-  fastcgi_temp_path $DIR/work/fastcgi;
-  uwsgi_temp_path $DIR/work/uwsgi;
-  scgi_temp_path $DIR/work/scgi;
+  client_body_temp_path $DIR/tmp/body;
+  proxy_temp_path $DIR/tmp/proxy;
+  fastcgi_temp_path $DIR/tmp/fastcgi;
+  uwsgi_temp_path $DIR/tmp/uwsgi;
+  scgi_temp_path $DIR/tmp/scgi;
   server {
     listen 127.0.0.1:$PORT;
     root $DIR/root;
@@ -43,7 +43,7 @@ END
 start() {
   local nginx=/usr/sbin/nginx i
   [ -x $nginx ] || need_pkgs nginx-light
-  mkdir -p "$DIR"/{log,run,work,root}
+  mkdir -p "$DIR"/{log,run,tmp,root}
   DIR=$(cd "$DIR" && pwd)
   if alive nginx; then print_env; return 0; fi
   ! port_open "$PORT" || die "port $PORT is taken"

@@ -24,10 +24,10 @@ export {
   createRegistryClient,
   type RawDocument,
   type RawPage,
-  type RegistryCallOptions,
   type RegistryClient,
   type RegistryClientOptions
 } from './registry-client.ts'
+export type { RegistryCallOptions } from './registry-exchange.ts'
 export {
   type ApiVersion,
   type CallOptions,

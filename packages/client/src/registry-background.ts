@@ -10,10 +10,13 @@ import type {
   TargetStored,
   TaskDocument
 } from '@tank/model'
-import type { Dispatcher } from 'undici'
-import { problemToError } from './problems.ts'
-import type { RegistryCallOptions } from './registry-client.ts'
-import type { FailoverAnswer } from './registry-failover.ts'
+import {
+  checked,
+  type Exchange,
+  json,
+  type RegistryCallOptions,
+  SYSTEM_CALLER
+} from './registry-exchange.ts'
 
 /** Background work: asked for by the API, done by whichever worker claims it. */
 export interface BackgroundCalls {
@@ -61,26 +64,6 @@ export interface BackgroundCalls {
   ): Promise<void>
 }
 
-/** Sends one call; answers of 400 and above are returned, not thrown. */
-export type Exchange = (
-  caller: RegistryCaller,
-  method: Dispatcher.HttpMethod,
-  path: string,
-  body: object | undefined,
-  options: RegistryCallOptions | undefined
-) => Promise<FailoverAnswer>
-
-function checked(answer: FailoverAnswer): FailoverAnswer {
-  if (answer.status >= 400) throw problemToError(answer)
-  return answer
-}
-
-function parse<T>(answer: FailoverAnswer): T {
-  return JSON.parse(answer.body.toString('utf8'))
-}
-
-const WORKER: RegistryCaller = { project: null, user: null, scope: 'all', requestId: '' }
-
 /** The calls of background work over an exchange. */
 export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
   const post = async (
@@ -100,7 +83,7 @@ export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
       await post(caller, 'enqueue', operation, options)
     },
     claim: async (claim, options) =>
-      parse<{ job: Job | null }>(await post(WORKER, 'claim', claim, options)).job,
+      json<{ job: Job | null }>(await post(SYSTEM_CALLER, 'claim', claim, options)).job,
     beginTarget: act<BeginTarget>('placements'),
     targetStored: act<TargetStored>('placements/stored'),
     targetFailed: act<TargetFailed>('placements/failed'),
@@ -109,7 +92,7 @@ export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
     async listTasks(caller, imageId, options) {
       const path = `/v1/images/${encodeURIComponent(imageId)}/tasks`
       const answer = checked(await exchange(caller, 'GET', path, undefined, options))
-      return parse<{ tasks: TaskDocument[] }>(answer).tasks
+      return json<{ tasks: TaskDocument[] }>(answer).tasks
     },
     async removeFromStore(caller, imageId, store, options) {
       const image = `/v1/images/${encodeURIComponent(imageId)}`
@@ -118,7 +101,7 @@ export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
       if (answer.repeated && (answer.status === 403 || answer.status === 404)) {
         // The first sending may have been carried out with its answer lost: look before saying no.
         const data = await exchange(caller, 'GET', `${image}/data`, undefined, options)
-        const { placements } = parse<ImageData>(checked(data))
+        const { placements } = json<ImageData>(checked(data))
         if (placements.every((placement) => placement.store !== store)) return
       }
       checked(answer)

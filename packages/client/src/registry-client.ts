@@ -3,7 +3,6 @@ import type {
   BeginOperation,
   CreateImage,
   FinishOperation,
-  GarbagePlacement,
   Heartbeat,
   ImageData,
   ImageFields,
@@ -14,13 +13,16 @@ import type {
   Usage
 } from '@tank/model'
 import type { Dispatcher } from 'undici'
-import { problemToError } from './problems.ts'
+import { type BackgroundCalls, createBackgroundCalls } from './registry-background.ts'
 import {
-  type BackgroundCalls,
-  createBackgroundCalls,
-  type Exchange
-} from './registry-background.ts'
+  checked,
+  type Exchange,
+  json,
+  type RegistryCallOptions,
+  SYSTEM_CALLER
+} from './registry-exchange.ts'
 import { createRegistryServers, type FailoverAnswer } from './registry-failover.ts'
+import { createGarbageCalls, type GarbageCalls } from './registry-garbage.ts'
 import { fulfils } from './registry-wish.ts'
 import { openTransport } from './transport.ts'
 
@@ -34,10 +36,6 @@ export interface RegistryClientOptions {
   readonly timeoutMs?: number
   /** Sends the requests instead of own pools; whoever made it closes it. */
   readonly dispatcher?: Dispatcher
-}
-
-export interface RegistryCallOptions {
-  readonly signal?: AbortSignal | undefined
 }
 
 /** An image as JSON text, passed on as it came. */
@@ -56,7 +54,7 @@ export interface RawPage {
  * Client of the Registry API. Every call rejects with a `TankError`, or with the signal's reason;
  * when no server can be reached its code is `REGISTRY_UNAVAILABLE`.
  */
-export interface RegistryClient extends BackgroundCalls {
+export interface RegistryClient extends BackgroundCalls, GarbageCalls {
   createImage(c: RegistryCaller, image: CreateImage, o?: RegistryCallOptions): Promise<RawDocument>
   /** `query`: the raw query of the list, without `?`. */
   listImages(c: RegistryCaller, query: string, o?: RegistryCallOptions): Promise<RawPage>
@@ -126,18 +124,6 @@ export interface RegistryClient extends BackgroundCalls {
   ): Promise<void>
   /** Ends every running operation whose worker begins with the prefix; returns how many. */
   release(workerPrefix: string, o?: RegistryCallOptions): Promise<number>
-  claimGarbage(
-    stores: readonly string[],
-    limit: number,
-    o?: RegistryCallOptions
-  ): Promise<GarbagePlacement[]>
-  garbageDeleted(id: string, claim: string, o?: RegistryCallOptions): Promise<void>
-  /** Which of these keys of a store no record names; at most 1000 keys a call. */
-  findOrphans(
-    store: string,
-    keys: readonly string[],
-    o?: RegistryCallOptions
-  ): Promise<readonly string[]>
   usage(project: string, o?: RegistryCallOptions): Promise<Usage>
   /** Resolves when a server says that it is ready. */
   ready(o?: RegistryCallOptions): Promise<void>
@@ -148,12 +134,11 @@ export interface RegistryClient extends BackgroundCalls {
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   if (options.urls.length === 0) throw new TypeError('a registry client needs at least one URL')
   const client = new HttpRegistryClient(options)
-  return Object.assign(client, createBackgroundCalls(client.exchange))
+  const { exchange } = client
+  return Object.assign(client, createBackgroundCalls(exchange), createGarbageCalls(exchange))
 }
 
-const SYSTEM_CALLER: RegistryCaller = { project: null, user: null, scope: 'all', requestId: '' }
-
-class HttpRegistryClient implements Omit<RegistryClient, keyof BackgroundCalls> {
+class HttpRegistryClient implements Omit<RegistryClient, keyof (BackgroundCalls & GarbageCalls)> {
   readonly #servers: ReturnType<typeof createRegistryServers>
   readonly #authorization: string
   readonly #timeoutMs: number
@@ -311,25 +296,6 @@ class HttpRegistryClient implements Omit<RegistryClient, keyof BackgroundCalls> 
     return json<{ released: number }>(answer).released
   }
 
-  async claimGarbage(stores: readonly string[], limit: number, o?: RegistryCallOptions) {
-    const body = { stores, limit }
-    const answer = await this.#send(SYSTEM_CALLER, 'POST', '/v1/garbage/claim', body, o)
-    return json<{ garbage: GarbagePlacement[] }>(answer).garbage
-  }
-
-  async garbageDeleted(id: string, claim: string, o?: RegistryCallOptions): Promise<void> {
-    const path = `/v1/garbage/${encodeURIComponent(id)}/deleted`
-    const answer = await this.#exchange(SYSTEM_CALLER, 'POST', path, { claim }, o)
-    if (answer.status === 404 && answer.repeated) return
-    checked(answer)
-  }
-
-  async findOrphans(store: string, keys: readonly string[], o?: RegistryCallOptions) {
-    const path = '/v1/garbage/orphans'
-    const answer = await this.#send(SYSTEM_CALLER, 'POST', path, { store, keys }, o)
-    return json<{ orphans: string[] }>(answer).orphans
-  }
-
   async usage(project: string, o?: RegistryCallOptions) {
     const path = `/v1/usage/${encodeURIComponent(project)}`
     return json<Usage>(await this.#send(SYSTEM_CALLER, 'GET', path, undefined, o))
@@ -382,18 +348,9 @@ class HttpRegistryClient implements Omit<RegistryClient, keyof BackgroundCalls> 
   }
 }
 
-function checked(answer: FailoverAnswer): FailoverAnswer {
-  if (answer.status >= 400) throw problemToError(answer)
-  return answer
-}
-
 function document(answer: FailoverAnswer): RawDocument {
   const etag = text(answer.headers.etag) ?? ''
   return { body: answer.body, version: etag.startsWith('"') ? etag.slice(1, -1) : etag }
-}
-
-function json<T>(answer: FailoverAnswer): T {
-  return JSON.parse(answer.body.toString('utf8'))
 }
 
 function text(header: string | string[] | undefined): string | undefined {

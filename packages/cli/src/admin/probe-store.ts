@@ -36,7 +36,9 @@ async function isGone(store: Store, key: string): Promise<boolean> {
  */
 export async function probeStore(store: Store): Promise<string> {
   await store.check?.(soon())
-  if (!isWritable(store)) return 'reachable, read-only'
+  if (!isWritable(store)) {
+    return store.check === undefined ? 'read-only, has no check of its own' : 'reachable, read-only'
+  }
   const key = newKey()
   try {
     await roundTrip(store, key)
