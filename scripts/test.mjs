@@ -1,21 +1,23 @@
-// Gives the tests a PostgreSQL (TANK_TEST_DATABASE_URL, else one of our own), runs tap with the given
-// arguments, and ends with one plain line. Without files it runs all but `*.long.test.js`, which take
+// Gives the tests a PostgreSQL (TANK_TEST_DATABASE_URL, else one of our own), runs the compiled test
+// files given, and ends with one plain line. Without files it runs all but `*.long.test.js`, which take
 // longer than all others together; `--all` runs these, too. `--soak` runs the long forms of the tests.
+// `-g /REGEX/` runs the tests of that name, `-j N` so many files at a time.
 // TANK_TEST_REQUIRE=all runs all files and lets no skipped test pass.
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { openEmbeddedPostgres } from '../packages/cli/dist/src/index.js'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
-const given = process.env.TANK_TEST_DATABASE_URL
+const database = process.env.TANK_TEST_DATABASE_URL
 const isRequired = process.env.TANK_TEST_REQUIRE === 'all'
 
 async function openPostgres() {
-  if (given) return { url: given, close: async () => {} }
+  if (database) return { url: database, close: async () => {} }
   const dataDir = await mkdtemp(join(tmpdir(), 'tank-test-'))
   // the account that PostgreSQL runs under must get in when we are root
   await chmod(dataDir, 0o755)
@@ -69,15 +71,20 @@ function createReader() {
   }
 }
 
-const args = process.argv.slice(2)
-const isSoak = args.includes('--soak')
-const isWhole = isRequired || isSoak || args.includes('--all')
-const tapArgs = args.filter((each) => !['--soak', '--all'].includes(each))
-if (!tapArgs.some((each) => each.includes('coverage'))) tapArgs.unshift('--disable-coverage')
-// two files at a time, but for the run that decides: there nothing disturbs what is timed
-if (!isRequired && !tapArgs.some((each) => each.includes('jobs'))) tapArgs.unshift('--jobs=3')
+const { values: options, positionals: given } = parseArgs({
+  allowPositionals: true,
+  options: {
+    all: { type: 'boolean', default: false },
+    soak: { type: 'boolean', default: false },
+    grep: { type: 'string', short: 'g' },
+    jobs: { type: 'string', short: 'j' }
+  }
+})
+const isWhole = isRequired || options.soak || options.all
+// a few files at a time, but for the run that decides: there nothing disturbs what is timed
+const jobs = Number(options.jobs ?? (isRequired ? 1 : 4))
 
-/** All compiled test files, from the root. */
+/** All compiled test files, from the root; not those whose source is gone. */
 function testFiles() {
   const homes = ['packages', 'examples'].flatMap((parent) =>
     readdirSync(join(root, parent), { withFileTypes: true })
@@ -88,6 +95,7 @@ function testFiles() {
     try {
       return readdirSync(join(root, home, 'dist/test'), { recursive: true })
         .filter((name) => name.endsWith('.test.js'))
+        .filter((name) => existsSync(join(root, home, 'test', name.replace(/js$/, 'ts'))))
         .map((name) => join(home, 'dist/test', name))
     } catch {
       return []
@@ -95,12 +103,10 @@ function testFiles() {
   })
 }
 
-let leftOut = []
-if (!isWhole && !tapArgs.some((each) => each.endsWith('.js'))) {
-  const files = testFiles()
-  leftOut = files.filter((name) => name.endsWith('.long.test.js'))
-  tapArgs.push(...files.filter((name) => !leftOut.includes(name)))
-}
+const all = given.length > 0 ? given : testFiles()
+const leftOut =
+  isWhole || given.length > 0 ? [] : all.filter((name) => name.endsWith('.long.test.js'))
+const files = all.filter((name) => !leftOut.includes(name))
 
 let wasStopped = false
 let tap
@@ -115,13 +121,15 @@ const reader = createReader()
 let code = 1
 try {
   if (!wasStopped) {
-    tap = spawn(join(root, 'node_modules/.bin/tap'), ['--reporter=tap', ...tapArgs], {
+    tap = spawn(process.execPath, ['scripts/run-test-files.mjs', `${jobs}`, ...files], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {
         ...process.env,
+        TAP: '1',
         TANK_TEST_DATABASE_URL: postgres.url,
-        ...(isSoak ? { TANK_TEST_SOAK: '1' } : {})
+        ...(options.grep === undefined ? {} : { TAP_GREP: options.grep }),
+        ...(options.soak ? { TANK_TEST_SOAK: '1' } : {})
       }
     })
     tap.stdout.setEncoding('utf8')
@@ -143,7 +151,8 @@ for (const name of skipped) process.stdout.write(`skipped: ${name}\n`)
 for (const name of leftOut) process.stdout.write(`left out: ${name} (npm run test:all)\n`)
 const isRefused = isRequired && skipped.length > 0
 if (isRefused) process.stdout.write('TANK_TEST_REQUIRE=all: no test may be skipped\n')
-if (totals.pass + totals.fail === 0) process.stdout.write('no test ran\n')
+const isIdle = totals.pass + totals.fail === 0
+if (isIdle) process.stdout.write('no test ran\n')
 const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : ''
 process.stdout.write(`${totals.pass} passed, ${totals.fail} failed${tail}\n`)
-process.exit(wasStopped ? 130 : code !== 0 || isRefused ? 1 : 0)
+process.exit(wasStopped ? 130 : code !== 0 || isRefused || isIdle ? 1 : 0)

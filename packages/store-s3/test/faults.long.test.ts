@@ -3,7 +3,18 @@ import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { noRealServer, openReal, type TestServer } from './servers.ts'
-import { body, bytesOf, fakeFor, openMute, PART, read, rejects, storeOn } from './surroundings.ts'
+import { openStorm } from './storm.ts'
+import {
+  body,
+  bytesOf,
+  fakeFor,
+  onEach,
+  openMute,
+  PART,
+  read,
+  rejects,
+  storeOn
+} from './surroundings.ts'
 
 t.setTimeout(120_000)
 
@@ -182,4 +193,19 @@ t.test('a sender who takes his time is no stalled transfer', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 2_000))
   source.end(bytesOf(10))
   t.strictSame(await put, { size: PART + 11 })
+})
+
+onEach('five of six requests are refused, and everything succeeds', async (t, server) => {
+  const storm = await openStorm(server.port, 6)
+  t.teardown(() => storm.close())
+  const endpoint = `http://127.0.0.1:${storm.port}`
+  const store = await storeOn(t, server, { endpoint, retrySeconds: 60 })
+  const bytes = bytesOf(PART + 77)
+  const key = randomUUID()
+  await store.put(key, body(bytes), { size: bytes.length })
+  t.strictSame(await store.stat(key), { size: bytes.length })
+  t.ok(bytes.equals(await read(store, key)))
+  await store.delete(key)
+  t.ok(storm.refused > 4 * storm.passed, `${storm.refused} refused, ${storm.passed} passed`)
+  t.strictSame(await server.leftovers(), [])
 })

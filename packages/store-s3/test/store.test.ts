@@ -4,7 +4,6 @@ import { PassThrough, Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openFake } from './servers.ts'
-import { openStorm } from './storm.ts'
 import { body, bytesOf, MiB, onEach, PART, read, rejects, storeOn } from './surroundings.ts'
 
 t.setTimeout(300_000)
@@ -50,21 +49,6 @@ t.test('no more parts are on their way than allowed', async (t) => {
     await store.put(randomUUID(), body(bytesOf(8 * PART)))
     t.equal(server.fake.peak, concurrency)
   }
-})
-
-onEach('five of six requests are refused, and everything succeeds', async (t, server) => {
-  const storm = await openStorm(server.port, 6)
-  t.teardown(() => storm.close())
-  const endpoint = `http://127.0.0.1:${storm.port}`
-  const store = await storeOn(t, server, { endpoint, retrySeconds: 60 })
-  const bytes = bytesOf(PART + 77)
-  const key = randomUUID()
-  await store.put(key, body(bytes), { size: bytes.length })
-  t.strictSame(await store.stat(key), { size: bytes.length })
-  t.ok(bytes.equals(await read(store, key)))
-  await store.delete(key)
-  t.ok(storm.refused > 4 * storm.passed, `${storm.refused} refused, ${storm.passed} passed`)
-  t.strictSame(await server.leftovers(), [])
 })
 
 onEach('aborted uploads leave no parts', async (t, server) => {
