@@ -97,8 +97,26 @@ class Guard {
       },
       ...(pump &&
         ({
-          pump: (to, options) => this.#call('pump', key, options, () => pump(to, options))
+          pump: (to, options) => this.#pump(key, source, () => pump(to, options), options)
         } satisfies Partial<ImageSource>))
+    }
+  }
+
+  async #pump(
+    key: string,
+    source: ImageSource,
+    pump: () => Promise<void>,
+    options: CallOptions | undefined
+  ): Promise<void> {
+    let began = false
+    try {
+      return await this.#call('pump', key, options, () => {
+        began = true
+        return pump()
+      })
+    } finally {
+      // Refused before the store heard of it: the source is still open, and nobody will read it.
+      if (!began) source.body.on('error', ignore).destroy()
     }
   }
 

@@ -157,6 +157,19 @@ t.test('what a store cannot do it is not asked for', async (t) => {
   t.equal(guard('again', bare), bare, 'a guarded store is not guarded twice')
 })
 
+t.test('a pump that is refused before it begins closes its source', async (t) => {
+  const body = Readable.from([Buffer.alloc(1)])
+  const pump = async () => {
+    t.fail('the store was asked')
+  }
+  const store = guarded({ get: async () => ({ size: 1, body, pump }) })
+  const source = await store.get(key)
+  const reason = new Error('too late')
+  const signal = AbortSignal.abort(reason)
+  t.equal(await caught(() => source.pump?.(new PassThrough(), { signal })), reason)
+  t.ok(body.destroyed)
+})
+
 t.test('S-02 timings are logged, queries of locations are not', async (t) => {
   const lines: Record<string, unknown>[] = []
   const log = { debug: (fields: object) => void lines.push({ ...fields }) }
