@@ -15,14 +15,22 @@ const TITLES: Readonly<Record<PartResult['part'], string>> = {
 }
 const ORDER = ['load', 'stores', 'pages', 'memory'] as const
 
-/** Renews one part of the results and leaves the others as they are. */
+/** Renews one part of the results; the others, and what was written by hand, stay as they are. */
 export async function writeResults(file: string, result: PartResult): Promise<void> {
-  const old = await readFile(file, 'utf8').catch(() => '')
-  const parts = ORDER.map((part) =>
-    part === result.part ? renderPart(result) : (partOf(old, part) ?? '')
-  )
-  const head = '# Results\n\nWritten by the benchmark; how it is run is in the README.'
-  await writeFile(file, `${[head, ...parts.filter((part) => part !== '')].join('\n\n')}\n`)
+  const head = '# Results\n\nWritten by the benchmark; how it is run is in the README.\n'
+  const old = await readFile(file, 'utf8').catch(() => head)
+  await writeFile(file, withPart(old, result))
+}
+
+function withPart(text: string, result: PartResult): string {
+  const rendered = renderPart(result)
+  const old = placeOf(text, result.part)
+  if (old !== undefined) return `${text.slice(0, old.from)}${rendered}${text.slice(old.to)}`
+  const before = ORDER.slice(0, ORDER.indexOf(result.part))
+    .map((part) => placeOf(text, part)?.to)
+    .findLast((to) => to !== undefined)
+  const at = before ?? text.indexOf('\n', text.indexOf('\n\n') + 2)
+  return `${text.slice(0, at)}\n\n${rendered}${text.slice(at)}`
 }
 
 export function renderPart(result: PartResult): string {
@@ -31,11 +39,11 @@ export function renderPart(result: PartResult): string {
   return `<!-- ${part} -->\n## ${TITLES[part]}\n\n${lines}\n\n${table}\n<!-- /${part} -->`
 }
 
-function partOf(text: string, part: string): string | undefined {
+function placeOf(text: string, part: string): { from: number; to: number } | undefined {
   const end = `<!-- /${part} -->`
   const from = text.indexOf(`<!-- ${part} -->`)
   const to = text.indexOf(end)
-  return from === -1 || to === -1 ? undefined : text.slice(from, to + end.length)
+  return from === -1 || to === -1 ? undefined : { from, to: to + end.length }
 }
 
 /** When, where and how it was measured. Process ids and secrets are left out of the command. */
