@@ -155,9 +155,11 @@ export function recruitWorkers(size: number, log: FastifyBaseLogger): WorkerPool
   cluster.setupPrimary({
     exec: fileURLToPath(new URL('./worker.js', import.meta.url)),
     args: [],
-    // their heaps are small and their buffers lie outside: helper threads of the collector cost more
-    // than they save (measured: 10 to 15 % of the CPU of an upload)
-    execArgv: ['--single-threaded-gc']
+    // Their heaps are small and their buffers lie outside, where V8 counts them against the heap:
+    // it would mark the whole heap some twenty times in each GiB of an upload. Without helper threads,
+    // with marking at one go and a small young generation, whose collection is enough to let go of
+    // buffers, an upload to S3 takes a fifth less CPU, and the process 30 MiB less memory (measured).
+    execArgv: ['--single-threaded-gc', '--no-incremental-marking', '--max-semi-space-size=2']
   })
   return new Pool(size, log)
 }
