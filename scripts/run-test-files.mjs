@@ -21,6 +21,6 @@ for (const file of files) {
     name: file,
     cwd: root,
     buffered: t.jobs > 1,
-    timeout: 60_000
+    timeout: 120_000
   })
 }

@@ -127,6 +127,7 @@ try {
       env: {
         ...process.env,
         TAP: '1',
+        TAP_TIMEOUT: '120',
         TANK_TEST_DATABASE_URL: postgres.url,
         ...(options.grep === undefined ? {} : { TAP_GREP: options.grep }),
         ...(options.soak ? { TANK_TEST_SOAK: '1' } : {})

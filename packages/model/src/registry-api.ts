@@ -165,6 +165,15 @@ export interface Usage {
   readonly reserved_bytes: number
   /** running uploads */
   readonly uploads: number
+  /** Most that every project may have; null: unlimited. */
+  readonly limits: UsageLimits
+}
+
+export interface UsageLimits {
+  readonly images: number | null
+  /** of stored and reserved bytes together */
+  readonly bytes: number | null
+  readonly uploads: number | null
 }
 
 /** One state change; `GET /v1/changes` lists them in the order in which they became visible. */

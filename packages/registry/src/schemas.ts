@@ -222,7 +222,15 @@ export const UsageSchema = Type.Object({
   images: Type.Integer(),
   stored_bytes: Bytes,
   reserved_bytes: Bytes,
-  uploads: Type.Integer()
+  uploads: Type.Integer(),
+  limits: Type.Object(
+    {
+      images: nullable(Type.Integer()),
+      bytes: nullable(Bytes),
+      uploads: nullable(Type.Integer())
+    },
+    { description: 'Most that a project may have; null is unlimited' }
+  )
 })
 
 export const ChangeSchema = Type.Object({

