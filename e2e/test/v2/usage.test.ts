@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { openStack, P1, P2, type Stack, type Who } from '../../src/stack.ts'
 
@@ -46,6 +47,22 @@ t.test('limits and what counts against them', async (t) => {
     const third = await stack.json(P2, 'POST', '/v2/images', {})
     t.equal(third.status, 413)
     t.match(JSON.stringify(third.body), /image_count_total.*limit of 2.*usage 2.*delta 1/)
+  })
+
+  await t.test('QTA5 one upload more than allowed is refused, and harms nothing', async (t) => {
+    const who = { ...P1, project: 'P5' }
+    const [first, second] = [await stack.create(who), await stack.create(who)]
+    const body = new PassThrough()
+    const type = { 'content-type': 'application/octet-stream' }
+    const running = stack.call(who, 'PUT', `/v2/images/${first.id}/file`, { headers: type, body })
+    body.write('abc')
+    const uploads = async () => (await usage(stack, who)).image_count_uploading.usage
+    while ((await uploads()) === 0);
+    t.equal((await stack.upload(who, second.id, 'more')).status, 413)
+    t.match((await stack.json(who, 'GET', `/v2/images/${second.id}`)).body, { status: 'queued' })
+    body.end('def')
+    t.equal((await running).status, 204)
+    t.equal((await stack.upload(who, second.id, 'more')).status, 204)
   })
 })
 
