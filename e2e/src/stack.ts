@@ -7,6 +7,7 @@ import { createRegistryClient, type RegistryClient } from '@tank/client'
 import { buildRegistry, registryConfigSchema } from '@tank/registry'
 import { loadConfig, runServer } from '@tank/service'
 import fsStore from '@tank/store-fs'
+import { createAnswerCheck } from './answer-schemas.ts'
 import { freshDatabase } from './database.ts'
 import { type Answer, type RequestOptions, request } from './http.ts'
 
@@ -47,7 +48,10 @@ interface OtherApi {
   stop(): Promise<void>
 }
 
-/** A registry, an API and two file stores inside this process, on real sockets. */
+/**
+ * A registry, an API and two file stores inside this process, on real sockets. JSON answers that do
+ * not follow the schemas of the service are errors (SCH5).
+ */
 export interface Stack {
   readonly url: string
   readonly root: string
@@ -129,30 +133,28 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
       method,
       headers: { ...(who === null ? {} : identityHeaders(who)), ...more.headers }
     })
-  const json: Stack['json'] = async (who, method, path, body) =>
-    toJson(
-      await call(
-        who,
-        method,
-        path,
-        body === undefined
-          ? {}
-          : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-      )
-    )
+  const check = createAnswerCheck(async (path) => toJson(await call(ADMIN, 'GET', path)).body)
+  const checked = async (method: string, path: string, answer: JsonAnswer) => {
+    await check(method, path, answer.status, answer.body)
+    return answer
+  }
+  const json: Stack['json'] = async (who, method, path, body) => {
+    const type = { 'content-type': 'application/json' }
+    const more = body === undefined ? {} : { headers: type, body: JSON.stringify(body) }
+    return checked(method, path, toJson(await call(who, method, path, more)))
+  }
   return {
     url,
     root,
     registry,
     call,
     json,
-    patch: async (who, id, operations, dialect = 'v2.1') =>
-      toJson(
-        await call(who, 'PATCH', `/v2/images/${id}`, {
-          headers: { 'content-type': `application/openstack-images-${dialect}-json-patch` },
-          body: JSON.stringify(operations)
-        })
-      ),
+    patch: async (who, id, operations, dialect = 'v2.1') => {
+      const path = `/v2/images/${id}`
+      const headers = { 'content-type': `application/openstack-images-${dialect}-json-patch` }
+      const body = JSON.stringify(operations)
+      return checked('PATCH', path, toJson(await call(who, 'PATCH', path, { headers, body })))
+    },
     create: async (who, fields = {}) => {
       const answer = await json(who, 'POST', '/v2/images', {
         name: 'image',

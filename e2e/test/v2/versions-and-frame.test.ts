@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import { createAnswerCheck } from '../../src/answer-schemas.ts'
 import { ADMIN, openStack, P1, type Stack } from '../../src/stack.ts'
 
 /** Sends bytes as they are and returns all that comes back until the server closes or falls silent. */
@@ -208,6 +209,16 @@ t.test('versions and the HTTP frame', async (t) => {
       t.equal(body.name, name)
     }
     t.equal((await stack.call(P1, 'POST', '/v2/schemas/image')).status, 405)
+  })
+
+  await t.test('SCH5: answers that do not follow their schema are found out', async (t) => {
+    const { body: schema } = await stack.json(P1, 'GET', '/v2/schemas/image')
+    const check = createAnswerCheck(async () => schema)
+    const { body } = await stack.json(P1, 'POST', '/v2/images', { name: 'x', extra: 'y' })
+    await check('POST', '/v2/images', 201, body)
+    for (const wrong of [{ size: 'big' }, { extra: 3 }, { visibility: 'secret' }, { tags: null }]) {
+      await t.rejects(check('POST', '/v2/images', 201, { ...body, ...wrong }), /SCH5/)
+    }
   })
 
   await t.test('STO1: the stores are listed with one default', async (t) => {
