@@ -28,3 +28,4 @@ export {
 export { secretsEqual } from './secrets.ts'
 export { createServer, type ServerOptions } from './server.ts'
 export { toTankError } from './to-tank-error.ts'
+export { newTokenSecret, tokenDigest } from './token-secret.ts'

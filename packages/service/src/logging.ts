@@ -5,6 +5,7 @@ import {
   LogController
 } from 'fastify'
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+import { TOKEN_SECRETS } from './token-secret.ts'
 
 const SECRET_HEADERS = [
   'authorization',
@@ -21,9 +22,12 @@ const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi
 const SECRET_QUERY =
   /([?&][^=&\s#]*(?:sig|signature|token|secret|password|credential|x-amz-[^=&\s#]*)=)[^&\s#]+/gi
 
-/** Takes user info and signing parameters out of the URLs inside a text. */
+/** Takes user info and signing parameters out of the URLs inside a text, and tokens of our own. */
 export function redactUrls(text: string): string {
-  return text.replace(USER_INFO, '$1***@').replace(SECRET_QUERY, '$1***')
+  return text
+    .replace(USER_INFO, '$1***@')
+    .replace(SECRET_QUERY, '$1***')
+    .replace(TOKEN_SECRETS, 'tank_***')
 }
 
 function redactError(value: unknown): unknown {

@@ -13,11 +13,13 @@ import {
   createServer,
   disconnectSignal,
   health,
+  newTokenSecret,
   problems,
   readerStallGuard,
   redactUrls,
   runServer,
   secretsEqual,
+  tokenDigest,
   toTankError
 } from '../src/index.ts'
 import { openRaw, sendRaw } from './raw-http.ts'
@@ -93,6 +95,8 @@ t.test('S-46 S-02 the access log is one line of JSON without credentials', async
   t.match(line, { msg: 'request', method: 'GET', url: '/a?token=***&sig=***&b=1%0A', status: 200 })
   t.notMatch(lines.join(''), /canary/)
   t.equal(redactUrls('see http://u:p@h/x'), 'see http://***@h/x')
+  const { secret } = newTokenSecret()
+  t.equal(redactUrls(`/a/${secret}?b=${secret}`), '/a/tank_***?b=tank_***')
   await app.close()
 })
 
@@ -103,6 +107,17 @@ t.test('errors of the framework become codes', async (t) => {
   t.equal(toTankError({ statusCode: 415 }).code, 'UNSUPPORTED_MEDIA_TYPE')
   t.equal(toTankError('text').code, 'INTERNAL')
   t.equal(toTankError({ statusCode: 502 }).message, 'internal error')
+})
+
+t.test('S-48 secrets of tokens are random, and known by a digest', async (t) => {
+  const [one, other] = [newTokenSecret(), newTokenSecret()]
+  t.match(one.secret, /^tank_[A-Za-z0-9_-]{43}$/)
+  t.not(one.secret, other.secret)
+  t.match(one.digest, /^[0-9a-f]{64}$/)
+  t.equal(tokenDigest(one.secret), one.digest)
+  for (const text of ['', 'tank_', `${one.secret}x`, `x${one.secret}`, `${one.secret}\n`]) {
+    t.equal(tokenDigest(text), undefined, text)
+  }
 })
 
 t.test('S-47 secrets are compared by digest', async (t) => {
