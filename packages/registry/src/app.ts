@@ -22,6 +22,7 @@ import { operationRoutes } from './routes/operations.ts'
 import type { RouteOptions, RoutePlugin } from './routes/route.ts'
 import { runOperationRoutes } from './routes/run-operation.ts'
 import { showImageRoute } from './routes/show-image.ts'
+import { tokenRoutes } from './routes/tokens.ts'
 import { updateImageRoute } from './routes/update-image.ts'
 import { usageRoute } from './routes/usage.ts'
 import { createSweeper } from './sweeper.ts'
@@ -50,7 +51,8 @@ const ROUTES: readonly RoutePlugin[] = [
   operationRoutes,
   garbageRoutes,
   usageRoute,
-  changesRoute
+  changesRoute,
+  tokenRoutes
 ]
 
 async function installRoutes(

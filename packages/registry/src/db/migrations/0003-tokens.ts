@@ -1,0 +1,27 @@
+import { type Kysely, type Migration, sql } from 'kysely'
+
+const STATEMENTS = [
+  `CREATE TABLE tokens (
+    id uuid PRIMARY KEY,
+    name text COLLATE "C" NOT NULL,
+    digest text COLLATE "C" NOT NULL,
+    user_id text,
+    project text,
+    domain text,
+    roles text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,
+    last_used_at timestamptz,
+    revoked_at timestamptz
+  )`,
+  'CREATE UNIQUE INDEX tokens_digest ON tokens (digest)',
+  'CREATE UNIQUE INDEX tokens_name ON tokens (name) WHERE revoked_at IS NULL',
+  'CREATE INDEX tokens_created ON tokens (created_at, id)'
+]
+
+/** Static tokens; of their secrets only a digest. */
+export const tokens: Migration = {
+  async up(db: Kysely<unknown>): Promise<void> {
+    for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
+  }
+}
