@@ -5,6 +5,7 @@ export type {
   ImageStatus,
   MemberDocument,
   MemberStatus,
+  TokenDocument,
   Visibility
 } from '@tank/model'
 export { customProperties } from '@tank/model'

@@ -23,6 +23,7 @@ import {
 } from './registry-exchange.ts'
 import { createRegistryServers, type FailoverAnswer } from './registry-failover.ts'
 import { createGarbageCalls, type GarbageCalls } from './registry-garbage.ts'
+import { createTokenCalls, type TokenCalls } from './registry-tokens.ts'
 import { fulfils } from './registry-wish.ts'
 import { openTransport } from './transport.ts'
 
@@ -54,7 +55,7 @@ export interface RawPage {
  * Client of the Registry API. Every call rejects with a `TankError`, or with the signal's reason;
  * when no server can be reached its code is `REGISTRY_UNAVAILABLE`.
  */
-export interface RegistryClient extends BackgroundCalls, GarbageCalls {
+export interface RegistryClient extends BackgroundCalls, GarbageCalls, TokenCalls {
   createImage(c: RegistryCaller, image: CreateImage, o?: RegistryCallOptions): Promise<RawDocument>
   /** `query`: the raw query of the list, without `?`. */
   listImages(c: RegistryCaller, query: string, o?: RegistryCallOptions): Promise<RawPage>
@@ -135,10 +136,17 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   if (options.urls.length === 0) throw new TypeError('a registry client needs at least one URL')
   const client = new HttpRegistryClient(options)
   const { exchange } = client
-  return Object.assign(client, createBackgroundCalls(exchange), createGarbageCalls(exchange))
+  return Object.assign(
+    client,
+    createBackgroundCalls(exchange),
+    createGarbageCalls(exchange),
+    createTokenCalls(exchange)
+  )
 }
 
-class HttpRegistryClient implements Omit<RegistryClient, keyof (BackgroundCalls & GarbageCalls)> {
+type OtherCalls = BackgroundCalls & GarbageCalls & TokenCalls
+
+class HttpRegistryClient implements Omit<RegistryClient, keyof OtherCalls> {
   readonly #servers: ReturnType<typeof createRegistryServers>
   readonly #authorization: string
   readonly #timeoutMs: number
