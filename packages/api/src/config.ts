@@ -5,10 +5,10 @@ const count = (description: string, fallback: number) =>
 
 const identity = Type.Object(
   {
-    mode: Type.Union([Type.Literal('none'), Type.Literal('headers')], {
+    mode: Type.Union([Type.Literal('none'), Type.Literal('headers'), Type.Literal('tokens')], {
       default: 'none',
       description:
-        '`none`: everyone is an administrator. `headers`: a trusted front sends X-Identity-Status, X-User-Id, X-Project-Id and X-Roles.'
+        '`none`: everyone is an administrator. `headers`: a trusted front sends X-Identity-Status, X-User-Id, X-Project-Id and X-Roles. `tokens`: those that `tank token create` makes.'
     }),
     allowOpen: Type.Boolean({
       default: false,
@@ -23,7 +23,19 @@ const identity = Type.Object(
     authenticateUri: Type.String({
       default: '',
       description: 'Where clients get a token; shown in WWW-Authenticate of a 401.'
-    })
+    }),
+    tokens: Type.Object(
+      {
+        cacheSeconds: Type.Number({
+          default: 10,
+          minimum: 0,
+          maximum: 3600,
+          description:
+            'How long a token is believed without asking the registry again (mode `tokens`): a revoked one works for so long at most.'
+        })
+      },
+      { additionalProperties: false, default: {} }
+    )
   },
   { additionalProperties: false, default: {} }
 )

@@ -6,6 +6,7 @@ import { compressJson } from '../../http/compress.ts'
 import { v2ErrorHandler } from '../../http/v2-errors.ts'
 import { headerIdentity } from '../../identity/headers.ts'
 import { noIdentity } from '../../identity/none.ts'
+import { tokenIdentity } from '../../identity/tokens.ts'
 import { actionRoutes } from './actions.ts'
 import { downloadRoute } from './download.ts'
 import { imageRoutes } from './images.ts'
@@ -19,8 +20,10 @@ import { tagRoutes } from './tags.ts'
 import { uploadRoute } from './upload.ts'
 
 async function identity(app: FastifyInstance, context: ApiContext): Promise<void> {
-  const { mode, trustedFronts, authenticateUri } = context.config.identity
+  const { mode, trustedFronts, authenticateUri, tokens } = context.config.identity
   if (mode === 'headers') await app.register(headerIdentity, { trustedFronts, authenticateUri })
+  else if (mode === 'tokens')
+    await app.register(tokenIdentity, { registry: context.registry, authenticateUri, ...tokens })
   else await app.register(noIdentity)
 }
 
