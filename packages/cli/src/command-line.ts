@@ -2,6 +2,8 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 
 export interface Flag {
   readonly type: 'string' | 'boolean'
+  /** May be given several times. */
+  readonly multiple?: boolean
   /** What stands behind the flag in the help. */
   readonly value?: string
   readonly help: string
@@ -18,11 +20,16 @@ export interface Command {
   run(call: CommandCall): Promise<number>
 }
 
+type FlagValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
+
 export interface CommandCall {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  readonly values: FlagValues
   readonly words: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  /** To standard output. */
   print(text: string): void
+  /** To standard error: what is not the result. */
+  printError(text: string): void
 }
 
 /** A mistake in the command line itself. */
@@ -74,7 +81,9 @@ export function parseCommand(
   args: readonly string[]
 ): Pick<CommandCall, 'values' | 'words'> {
   const options: ParseArgsConfig['options'] = { help: { type: 'boolean', short: 'h' } }
-  for (const [name, { type }] of Object.entries(command.flags)) options[name] = { type }
+  for (const [name, { type, multiple = false }] of Object.entries(command.flags)) {
+    options[name] = { type, multiple }
+  }
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -82,10 +91,7 @@ export function parseCommand(
       allowPositionals: command.words !== undefined,
       strict: true
     })
-    return {
-      values: values as Record<string, string | boolean | undefined>,
-      words: positionals
-    }
+    return { values: values as FlagValues, words: positionals }
   } catch (cause) {
     const message = cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : String(cause)
     throw new UsageError(`${message}. See tank ${command.name} --help.`, { cause })
@@ -96,6 +102,12 @@ export function parseCommand(
 export function text(call: CommandCall, name: string): string | undefined {
   const value = call.values[name]
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+/** Every value of a flag that may be given several times. */
+export function texts(call: CommandCall, name: string): readonly string[] {
+  const value = call.values[name]
+  return Array.isArray(value) ? value : []
 }
 
 /** A flag whose value is a whole number. */

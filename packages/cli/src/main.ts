@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   registry: async () => (await import('./commands/registry.ts')).registry,
   db: async () => (await import('./commands/db.ts')).db,
   store: async () => (await import('./commands/store.ts')).store,
+  token: async () => (await import('./commands/token.ts')).token,
   'check-config': async () => (await import('./commands/check-config.ts')).checkConfig
 }
 
@@ -51,8 +52,13 @@ async function commandNamed(name: string): Promise<Command> {
   return await load()
 }
 
-async function dispatch(args: readonly string[], options: MainOptions): Promise<number> {
-  const print = options.print ?? ((text: string) => void process.stdout.write(text))
+type Output = Required<Pick<MainOptions, 'print' | 'printError'>>
+
+async function dispatch(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  { print, printError }: Output
+): Promise<number> {
   const [name = 'help', ...rest] = args
   if (['version', '--version', '-v'].includes(name)) {
     print(version())
@@ -68,7 +74,7 @@ async function dispatch(args: readonly string[], options: MainOptions): Promise<
     print(commandHelp(command))
     return 0
   }
-  return await command.run({ values, words, env: options.env ?? process.env, print })
+  return await command.run({ values, words, env, print, printError })
 }
 
 /**
@@ -76,9 +82,13 @@ async function dispatch(args: readonly string[], options: MainOptions): Promise<
  * or the configuration.
  */
 export async function main(args: readonly string[], options: MainOptions = {}): Promise<number> {
-  const printError = options.printError ?? ((text: string) => void process.stderr.write(text))
+  const {
+    env = process.env,
+    print = (text: string) => void process.stdout.write(text),
+    printError = (text: string) => void process.stderr.write(text)
+  } = options
   try {
-    return await dispatch(args, options)
+    return await dispatch(args, env, { print, printError })
   } catch (error) {
     if (error instanceof ConfigError) {
       printError(`${error.message}\n`)

@@ -9,12 +9,20 @@ export interface WelcomeFacts {
   readonly workers: number
   readonly notes: readonly string[]
   readonly identity: string
+  /** Flags that lead `tank token create` here; undefined: nobody needs a token. */
+  readonly tokenFlags?: string | undefined
 }
 
 /** What a person reads when `tank serve` is ready: what runs where, and what to type next. */
 export function welcome(facts: WelcomeFacts): string {
   const { url } = facts
   const id = randomUUID()
+  const { tokenFlags } = facts
+  const token = tokenFlags === undefined ? '' : ` -H "X-Auth-Token: $TOKEN"`
+  const making =
+    tokenFlags === undefined
+      ? []
+      : [`  TOKEN=$(tank token create --name first --project demo ${tokenFlags})`]
   const workers = facts.workers === 1 ? '1 process' : `${facts.workers} processes`
   return [
     '',
@@ -27,9 +35,10 @@ export function welcome(facts: WelcomeFacts): string {
     '',
     'Try it:',
     '',
-    `  curl ${url}/v2/images -H 'Content-Type: application/json' -d '{"id": "${id}", "name": "first", "disk_format": "raw", "container_format": "bare"}'`,
-    `  curl ${url}/v2/images/${id}/file -H 'Content-Type: application/octet-stream' -T disk.img`,
-    `  curl ${url}/v2/images/${id}/file -o copy.img`,
+    ...making,
+    `  curl ${url}/v2/images${token} -H 'Content-Type: application/json' -d '{"id": "${id}", "name": "first", "disk_format": "raw", "container_format": "bare"}'`,
+    `  curl ${url}/v2/images/${id}/file${token} -H 'Content-Type: application/octet-stream' -T disk.img`,
+    `  curl ${url}/v2/images/${id}/file${token} -o copy.img`,
     '',
     'Ctrl-C stops it.',
     ''

@@ -28,7 +28,7 @@ t.test('help and version', async (t) => {
   for (const args of [[], ['help'], ['--help'], ['-h']]) {
     t.match(await call(args), { code: 0, out: /tank serve/ }, args.join(' '))
   }
-  for (const name of ['serve', 'api', 'registry', 'db', 'store', 'check-config']) {
+  for (const name of ['serve', 'api', 'registry', 'db', 'store', 'token', 'check-config']) {
     const shown = await call([name, '--help'])
     t.match(shown, { code: 0, out: new RegExp(`^tank ${name}`) }, name)
     t.equal((await call(['help', name])).out, shown.out)

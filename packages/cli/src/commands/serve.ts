@@ -45,7 +45,15 @@ function describeStores(stores: StoresConfig): string {
 
 const IDENTITY: Readonly<Record<string, string>> = {
   none: 'none: everyone who reaches this address is an administrator',
-  headers: 'headers of a trusted front'
+  headers: 'headers of a trusted front',
+  tokens: 'tokens that tank token create makes'
+}
+
+/** What leads `tank token` to this service. */
+function tokenFlags(call: CommandCall): string {
+  const file = configFile(call)
+  const config = file === undefined ? '' : `--config '${file}' `
+  return `${config}--data-dir '${dataDirectory(call)}'`
 }
 
 async function start(context: Start): Promise<void> {
@@ -80,6 +88,7 @@ async function start(context: Start): Promise<void> {
       images: describeStores(stores),
       database: database.description,
       identity: IDENTITY[api.identity.mode] ?? api.identity.mode,
+      tokenFlags: api.identity.mode === 'tokens' ? tokenFlags(call) : undefined,
       workers: api.workers,
       notes: database.notes
     })
