@@ -36,6 +36,7 @@ const PROBLEMS: Readonly<Record<TankErrorCode, readonly [status: number, title: 
   METHOD_UNKNOWN: [501, 'Not Implemented'],
   DATA_UNAVAILABLE: [503, 'Service Unavailable'],
   REGISTRY_UNAVAILABLE: [503, 'Service Unavailable'],
+  IDENTITY_UNAVAILABLE: [503, 'Service Unavailable'],
   SHUTTING_DOWN: [503, 'Service Unavailable']
 }
 
