@@ -52,6 +52,8 @@ function checkArrows(name, manifest) {
 /** S-19: who may open connections to other hosts, and where. What users name goes through store-http. */
 const OUTBOUND = {
   client: /^src\//,
+  // only to the identity service that the configuration names
+  api: /^src\/identity\/identity-http\.ts$/,
   'store-s3': /^src\//,
   'store-chase': /^src\//,
   'store-http': /^src\//,

@@ -1,15 +1,26 @@
 import { type Static, Type } from 'typebox'
+import { jwtSection } from './identity/jwt-section.ts'
+import { keystoneSection } from './identity/keystone-section.ts'
 
 const count = (description: string, fallback: number) =>
   Type.Integer({ description, default: fallback })
 
 const identity = Type.Object(
   {
-    mode: Type.Union([Type.Literal('none'), Type.Literal('headers'), Type.Literal('tokens')], {
-      default: 'none',
-      description:
-        '`none`: everyone is an administrator. `headers`: a trusted front sends X-Identity-Status, X-User-Id, X-Project-Id and X-Roles. `tokens`: those that `tank token create` makes.'
-    }),
+    mode: Type.Union(
+      [
+        Type.Literal('none'),
+        Type.Literal('headers'),
+        Type.Literal('tokens'),
+        Type.Literal('jwt'),
+        Type.Literal('keystone')
+      ],
+      {
+        default: 'none',
+        description:
+          '`none`: everyone is an administrator. `headers`: a trusted front sends X-Identity-Status, X-User-Id, X-Project-Id and X-Roles. `tokens`: those that `tank token create` makes. `jwt`: tokens of an OpenID Connect issuer. `keystone`: tokens of Keystone.'
+      }
+    ),
     allowOpen: Type.Boolean({
       default: false,
       description:
@@ -22,7 +33,14 @@ const identity = Type.Object(
     }),
     authenticateUri: Type.String({
       default: '',
-      description: 'Where clients get a token; shown in WWW-Authenticate of a 401.'
+      pattern: '^[^\\s"\\\\]*$',
+      description:
+        'Where clients get a token; shown in WWW-Authenticate of a 401. Empty in mode `keystone`: its `url`.'
+    }),
+    anonymous: Type.Boolean({
+      default: false,
+      description:
+        'Requests without any token read public images (modes `tokens`, `jwt` and `keystone`). A wrong token is an error 401 all the same.'
     }),
     tokens: Type.Object(
       {
@@ -35,7 +53,9 @@ const identity = Type.Object(
         })
       },
       { additionalProperties: false, default: {} }
-    )
+    ),
+    jwt: Type.Optional(jwtSection),
+    keystone: Type.Optional(keystoneSection)
   },
   { additionalProperties: false, default: {} }
 )
@@ -191,3 +211,5 @@ export const apiConfigSchema = Type.Object(
   { additionalProperties: false }
 )
 export type ApiConfig = Static<typeof apiConfigSchema>
+
+export { checkIdentity } from './identity/check-identity.ts'

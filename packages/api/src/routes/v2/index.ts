@@ -1,12 +1,10 @@
 import { notFoundError } from '@tank/service'
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { leaveBodiesAlone, readBodiesWhole } from '../../http/bodies.ts'
 import { compressJson } from '../../http/compress.ts'
 import { v2ErrorHandler } from '../../http/v2-errors.ts'
-import { headerIdentity } from '../../identity/headers.ts'
-import { noIdentity } from '../../identity/none.ts'
-import { tokenIdentity } from '../../identity/tokens.ts'
+import { registerIdentity } from '../../identity/register-identity.ts'
 import { actionRoutes } from './actions.ts'
 import { downloadRoute } from './download.ts'
 import { imageRoutes } from './images.ts'
@@ -19,19 +17,11 @@ import { storeImageRoutes } from './store-images.ts'
 import { tagRoutes } from './tags.ts'
 import { uploadRoute } from './upload.ts'
 
-async function identity(app: FastifyInstance, context: ApiContext): Promise<void> {
-  const { mode, trustedFronts, authenticateUri, tokens } = context.config.identity
-  if (mode === 'headers') await app.register(headerIdentity, { trustedFronts, authenticateUri })
-  else if (mode === 'tokens')
-    await app.register(tokenIdentity, { registry: context.registry, authenticateUri, ...tokens })
-  else await app.register(noIdentity)
-}
-
 /** The Image API v2, in a scope of its own: identity, error bodies, body parsing. */
 export function v2Routes(context: ApiContext): FastifyPluginAsync {
   return async (app) => {
     app.setErrorHandler(v2ErrorHandler)
-    await identity(app, context)
+    await registerIdentity(app, context.config.identity, context.registry)
     app.setNotFoundHandler((request) => {
       throw notFoundError(app, request.method, request.url)
     })

@@ -4,8 +4,7 @@ import { newTokenSecret, tokenDigest } from '@tank/service'
 import fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { v2ErrorHandler } from '../../src/http/v2-errors.ts'
-import { createLookupCache } from '../../src/identity/lookup-cache.ts'
-import { tokenIdentity } from '../../src/identity/tokens.ts'
+import { staticTokenIdentity } from '../../src/identity/static-tokens.ts'
 
 /** A registry that knows tokens by their digest, and notes what it was asked for. */
 class FakeRegistry {
@@ -57,15 +56,19 @@ interface Answer {
   readonly body: any
 }
 
-async function open(t: Test, options: { authenticateUri?: string } = {}): Promise<Server> {
+async function open(
+  t: Test,
+  options: { authenticateUri?: string; anonymous?: boolean } = {}
+): Promise<Server> {
   const registry = new FakeRegistry()
   const clock = { now: 0 }
   const app: FastifyInstance = fastify()
   t.teardown(() => app.close())
   app.setErrorHandler(v2ErrorHandler)
-  await app.register(tokenIdentity, {
+  await app.register(staticTokenIdentity, {
     registry,
     authenticateUri: '',
+    anonymous: false,
     cacheSeconds: 10,
     now: () => clock.now,
     ...options
@@ -108,7 +111,7 @@ t.test('A1 a token is taken from X-Auth-Token and from Authorization: Bearer', a
   }
   t.equal(registry.asked.length, 1)
   const two = await get({ 'x-auth-token': registry.add(), authorization: `Bearer ${token}` })
-  t.equal(two.status, 400, 'two that differ are none (RFC 6750, 3.1)')
+  t.equal(two.status, 401, 'two that differ are none')
 })
 
 t.test('HTP1 without a valid token: 401 with a challenge', async (t) => {
@@ -122,8 +125,7 @@ t.test('HTP1 without a valid token: 401 with a challenge', async (t) => {
   for (const token of [revoked, ...wrong]) {
     const { status, headers, text } = await get({ authorization: `Bearer ${token}` })
     t.equal(status, 401, token)
-    const error = token === '' ? '' : ', error="invalid_token"'
-    t.equal(headers['www-authenticate'], `Bearer realm="tank"${error}`)
+    t.equal(headers['www-authenticate'], 'Bearer realm="tank", error="invalid_token"')
     if (token.length > 5) t.notOk(text.includes(token), 'S-02 not echoed')
   }
   t.strictSame(registry.asked, [tokenDigest(revoked)], 'what cannot be a token is not asked for')
@@ -131,7 +133,7 @@ t.test('HTP1 without a valid token: 401 with a challenge', async (t) => {
   const { headers } = await keystone.get({})
   t.equal(
     headers['www-authenticate'],
-    'Keystone uri="https://id.test/v3", Bearer realm="tank"',
+    'Bearer realm="tank", Keystone uri="https://id.test/v3"',
     'A2 for clients of Keystone'
   )
 })
@@ -245,7 +247,7 @@ t.test('without a registry: 503, and what is remembered goes on', async (t) => {
   t.equal((await get({ 'x-auth-token': known })).status, 200)
   const away = await get({ 'x-auth-token': other })
   t.match(away, { status: 503, headers: { 'retry-after': '5' } })
-  t.match(away.body, { error: { message: /cannot be checked/ } })
+  t.match(away.body, { error: { message: /cannot be asked. Try again/ } })
   t.notMatch(away.text, /canary/)
   clock.now = 10_000
   t.equal((await get({ 'x-auth-token': known })).status, 503, 'never longer than that')
@@ -253,24 +255,11 @@ t.test('without a registry: 503, and what is remembered goes on', async (t) => {
   for (const token of [known, other]) t.equal((await get({ 'x-auth-token': token })).status, 200)
 })
 
-t.test('what is remembered is bounded, and guesses push out nothing', async (t) => {
-  const asked: string[] = []
-  const find = createLookupCache<string>({
-    load: async (key) => {
-      asked.push(key)
-      return key.startsWith('guess') ? undefined : key
-    },
-    lifetimeMs: () => 1000,
-    missMs: 1000,
-    entries: 3,
-    now: () => 0
+t.test('anonymous: no token reads, a wrong one is refused', async (t) => {
+  const { get } = await open(t, { anonymous: true })
+  t.match(await get({}), {
+    status: 200,
+    body: { project: null, roles: ['reader'], readOnly: true }
   })
-  for (const key of ['a', 'b', 'c', 'guess 1', 'guess 2', 'guess 3', 'guess 4']) await find(key)
-  t.same([await find('a'), await find('b'), await find('c')], ['a', 'b', 'c'])
-  t.equal(asked.length, 7)
-  await find('guess 1')
-  t.equal(asked.length, 8, 'the oldest guess was forgotten')
-  await find('d')
-  await find('a')
-  t.equal(asked.length, 10, 'and the oldest find')
+  t.equal((await get({ 'x-auth-token': newTokenSecret().secret })).status, 401)
 })

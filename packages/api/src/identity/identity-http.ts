@@ -1,0 +1,114 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { ConfigError } from '@tank/service'
+import { Agent, request } from 'undici'
+import { identityUnavailable } from './credentials.ts'
+
+export interface IdentityHttpOptions {
+  /** PEM file of the authorities that sign the server's certificate; empty: those of the system. */
+  readonly caFile: string
+  /** The key of `caFile`, as faults name it. */
+  readonly caFileKey: string
+  /** For a whole exchange, in milliseconds. */
+  readonly timeoutMs: number
+}
+
+interface IdentityRequest {
+  readonly method?: 'GET' | 'POST'
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
+export interface IdentityAnswer {
+  readonly status: number
+  header(name: string): string | undefined
+  /** The body as JSON; undefined when it is none. */
+  readonly json: unknown
+}
+
+/** Small exchanges with the identity service that the configuration names. */
+export interface IdentityHttp {
+  /** @throws {TankError} IDENTITY_UNAVAILABLE when there is no answer in time, or a huge one */
+  call(request: IdentityRequest): Promise<IdentityAnswer>
+  close(): Promise<void>
+}
+
+const LARGEST_ANSWER = 1024 * 1024
+const CONNECTIONS = 16
+
+async function readAuthorities(file: string, key: string): Promise<string> {
+  try {
+    const pem = await readFile(file, 'utf8')
+    new X509Certificate(pem)
+    return pem
+  } catch (cause) {
+    const why =
+      cause instanceof Error && 'syscall' in cause ? cause.message : 'no certificate in it'
+    throw new ConfigError([`${key}: '${file}' cannot be used: ${why}`])
+  }
+}
+
+/** Opens the connections; those of the system's proxy settings are not among them. */
+export async function openIdentityHttp(options: IdentityHttpOptions): Promise<IdentityHttp> {
+  const { caFile, caFileKey, timeoutMs } = options
+  const ca = caFile === '' ? {} : { ca: await readAuthorities(caFile, caFileKey) }
+  const agent = new Agent({
+    connections: CONNECTIONS,
+    connect: { ...ca, timeout: timeoutMs },
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    maxResponseSize: LARGEST_ANSWER
+  })
+  return {
+    async call(wanted) {
+      const signal = AbortSignal.timeout(timeoutMs)
+      try {
+        return await exchange(agent, wanted, signal).catch((error: unknown) => {
+          // the server may have closed an idle connection just when it was used again
+          if (!isClosed(error)) throw error
+          return exchange(agent, wanted, signal)
+        })
+      } catch (error) {
+        throw identityUnavailable(`no answer from ${new URL(wanted.url).host}`, error)
+      }
+    },
+    close: () => agent.destroy()
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
+}
+
+async function exchange(
+  dispatcher: Agent,
+  { method = 'GET', url, headers = {}, body }: IdentityRequest,
+  signal: AbortSignal
+): Promise<IdentityAnswer> {
+  const answer = await request(url, {
+    dispatcher,
+    method,
+    headers: { accept: 'application/json', ...headers },
+    body: body ?? null,
+    signal
+  })
+  const text = await answer.body.text()
+  return {
+    status: answer.statusCode,
+    header(name) {
+      const value = answer.headers[name]
+      return typeof value === 'string' ? value : undefined
+    },
+    json: parse(text)
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
