@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
+import { checkIdentity } from '@tank/api/config'
 import type { FastifyBaseLogger } from 'fastify'
 import { type CommandCall, FLAGS } from '../command-line.ts'
 import { readConfig } from '../config.ts'
@@ -47,6 +48,7 @@ export const api = {
       overrides: listenOverrides(call, 'api')
     })
     refuseOpenService(config.api)
+    checkIdentity(config.api.identity)
     const log = openLog(config.log.level, 'tank')
     const assignment: ApiAssignment = {
       config: config.api,

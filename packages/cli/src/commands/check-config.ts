@@ -1,3 +1,4 @@
+import { checkIdentity } from '@tank/api/config'
 import { type CommandCall, FLAGS, text, UsageError } from '../command-line.ts'
 import { configName, readConfig, schemas } from '../config.ts'
 import { refuseOpenService } from '../loopback.ts'
@@ -17,7 +18,10 @@ export const checkConfig = {
     if (!Object.hasOwn(schemas, kind)) throw new UsageError('--for is serve, api or registry.')
     const file = configFile(call)
     const config = readConfig(kind as keyof typeof schemas, { file, env: call.env })
-    if (kind !== 'registry' && config.api !== undefined) refuseOpenService(config.api)
+    if (kind !== 'registry' && config.api !== undefined) {
+      refuseOpenService(config.api)
+      checkIdentity(config.api.identity)
+    }
     call.print(`${configName(file)} is valid for tank ${kind}\n`)
     return 0
   }

@@ -1,3 +1,4 @@
+import { checkIdentity } from '@tank/api/config'
 import { createRegistryClient } from '@tank/client'
 import type { FastifyBaseLogger } from 'fastify'
 import { checkPort } from '../check-port.ts'
@@ -46,7 +47,9 @@ function describeStores(stores: StoresConfig): string {
 const IDENTITY: Readonly<Record<string, string>> = {
   none: 'none: everyone who reaches this address is an administrator',
   headers: 'headers of a trusted front',
-  tokens: 'tokens that tank token create makes'
+  tokens: 'tokens that tank token create makes',
+  jwt: 'tokens of an OpenID Connect issuer',
+  keystone: 'tokens of Keystone'
 }
 
 /** What leads `tank token` to this service. */
@@ -118,6 +121,7 @@ export const serve = {
       overrides: listenOverrides(call, 'api')
     })
     refuseOpenService(config.api)
+    checkIdentity(config.api.identity)
     const log = openLog(config.log.level, 'tank')
     const { drainSeconds } = config.api
     await liveUntilSignal((add) => start({ call, config, folder: configFolder(file), log, add }), {
