@@ -109,7 +109,7 @@ t.test('HTP1 CRE16 without a token that is valid: 401, and how to get one', asyn
     const answer = await call(secret, 'GET', '/v2/images')
     t.equal(answer.status, 401, secret ?? 'none')
     const challenge = String(answer.headers['www-authenticate'])
-    t.match(challenge, /^Keystone uri="https:\/\/id\.example\.test\/v3", Bearer realm="tank"/)
+    t.match(challenge, /^Bearer realm="tank".*, Keystone uri="https:\/\/id\.example\.test\/v3"$/)
     t.match(JSON.parse(String(answer.body)), { error: { code: 401, title: 'Unauthorized' } })
   }
   const post = await call(undefined, 'POST', '/v2/images', { name: 'x' })
@@ -218,7 +218,7 @@ t.test('S-02 no secret is in an answer, a log or a row', async (t) => {
   await call(ann, 'GET', `/v2/images?name=${ann}&limit=x`)
   await call(ann, 'GET', `/${ann}`)
   const headers = { authorization: `Bearer ${admin}` }
-  t.equal((await call(ann, 'GET', '/v2/images', undefined, headers)).status, 400)
+  t.equal((await call(ann, 'GET', '/v2/images', undefined, headers)).status, 401)
   await sql.query('ALTER TABLE tokens RENAME TO away')
   const broken = await until('tokens cannot be read', 30_000, async () => {
     const answer = await call(ann, 'GET', '/v2/images')
