@@ -79,7 +79,7 @@ export class IssuerKeys {
       return Promise.reject(failure.error)
     }
     const loadedAt = now()
-    this.#loading = this.#fetch()
+    this.#loading = this.#ask()
       .then((find) => {
         this.#failure = undefined
         this.#held = { find, loadedAt }
@@ -95,7 +95,7 @@ export class IssuerKeys {
     return this.#loading
   }
 
-  async #fetch(): Promise<JWTVerifyGetKey> {
+  async #ask(): Promise<JWTVerifyGetKey> {
     const { http, jwksUri } = this.#options
     const url = jwksUri === '' ? await this.#discover() : jwksUri
     const { status, json } = await http.call({ url })
