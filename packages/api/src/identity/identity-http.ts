@@ -55,7 +55,7 @@ export async function openIdentityHttp(options: IdentityHttpOptions): Promise<Id
   const ca = caFile === '' ? {} : { ca: await readAuthorities(caFile, caFileKey) }
   const agent = new Agent({
     connections: CONNECTIONS,
-    connect: { ...ca, timeout: timeoutMs },
+    connect: { ...ca, timeout: timeoutMs, rejectUnauthorized: true },
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     maxResponseSize: LARGEST_ANSWER
