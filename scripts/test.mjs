@@ -121,18 +121,21 @@ const reader = createReader()
 let code = 1
 try {
   if (!wasStopped) {
-    tap = spawn(process.execPath, ['scripts/run-test-files.mjs', `${jobs}`, ...files], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: {
-        ...process.env,
-        TAP: '1',
-        TAP_TIMEOUT: '120',
-        TANK_TEST_DATABASE_URL: postgres.url,
-        ...(options.grep === undefined ? {} : { TAP_GREP: options.grep }),
-        ...(options.soak ? { TANK_TEST_SOAK: '1' } : {})
+    tap = spawn(
+      process.execPath,
+      ['scripts/run-test-files.mjs', `${jobs}`, options.grep ?? '', ...files],
+      {
+        cwd: root,
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: {
+          ...process.env,
+          TAP: '1',
+          TAP_TIMEOUT: '120',
+          TANK_TEST_DATABASE_URL: postgres.url,
+          ...(options.soak ? { TANK_TEST_SOAK: '1' } : {})
+        }
       }
-    })
+    )
     tap.stdout.setEncoding('utf8')
     tap.stdout.on('data', (chunk) => {
       process.stdout.write(chunk)
