@@ -212,3 +212,25 @@ t.test('files that cannot be used', async (t) => {
   const json = file(t, JSON.stringify(given), 'tank.json')
   t.equal(loadConfig(schema, { file: json }).registry.databaseUrl, 'postgres://a')
 })
+
+t.test('a check of its own follows the schema, and its faults name their sources', async (t) => {
+  const small = Type.Object({ host: Type.String({ default: 'here' }), port: Type.Integer() })
+  const faults = (host: string, port: string): readonly string[] => {
+    try {
+      loadConfig(small, {
+        env: { TANK__HOST: host, TANK__PORT: port },
+        envPrefix: 'TANK__',
+        check: (config, report) => {
+          if ('host' in config && config.host === 'nowhere') report('/host', 'must be somewhere')
+        }
+      })
+      return []
+    } catch (error) {
+      if (error instanceof ConfigError) return error.faults
+      throw error
+    }
+  }
+  t.same(faults('here', '80'), [])
+  t.same(faults('nowhere', '80'), ['/host: must be somewhere (TANK__HOST)'])
+  t.same(faults('nowhere', 'x'), ['/port: must be integer (TANK__PORT)'])
+})

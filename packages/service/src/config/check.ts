@@ -10,7 +10,8 @@ import {
   type Tree
 } from './schema.ts'
 
-type Report = (pointer: string, message: string) => void
+/** Takes what is wrong with a value at a JSON pointer. */
+export type Report = (pointer: string, message: string) => void
 
 /** Fills in defaults, also inside sections that are not given at all. */
 export function withDefaults(schema: Schema, given: unknown): unknown {

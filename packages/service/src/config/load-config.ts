@@ -1,5 +1,5 @@
 import type { Static, TObject } from 'typebox'
-import { check, withDefaults } from './check.ts'
+import { check, type Report, withDefaults } from './check.ts'
 import { coerce } from './coerce.ts'
 import { ConfigError } from './config-error.ts'
 import { configVariables, schemaAt } from './environment.ts'
@@ -22,6 +22,8 @@ export interface ConfigSources {
   readonly layers?: readonly ConfigLayer[] | undefined
   /** The strongest values of all: the command line. */
   readonly overrides?: object | undefined
+  /** Says what is wrong with values that the schema takes; its pointers may name any place. */
+  readonly check?: ((config: object, report: Report) => void) | undefined
 }
 
 class Builder {
@@ -147,9 +149,11 @@ export function loadConfig<S extends TObject>(schema: S, sources: ConfigSources)
   }
   builder.addTree(sources.overrides ?? {}, 'command line', (_path, leaf) => leaf)
   const config = withDefaults(root, builder.tree)
-  check(root, config, '', (pointer, message) => {
+  const report: Report = (pointer, message) => {
     faults.push(`${pointer || '/'}: ${message} (${builder.sourceOf(pointer, fallback)})`)
-  })
+  }
+  check(root, config, '', report)
+  if (faults.length === 0) sources.check?.(config as object, report)
   if (faults.length > 0) throw new ConfigError(faults)
   return deepFreeze(config) as Static<S>
 }
