@@ -28,6 +28,7 @@ import {
 import { createImageMutator } from './images/mutate.ts'
 import { createDigestPool } from './ingest/digests.ts'
 import { createRunningUploads } from './ingest/running-uploads.ts'
+import { type Access, createAccess } from './policy/access.ts'
 import { v2Routes } from './routes/v2/index.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the options belong to each store package
@@ -68,6 +69,7 @@ async function registerStores(
 /** Builds the image service: a Fastify app that only waits for `listen`. */
 export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<FastifyInstance> {
   const { registry } = parts
+  const access = createAccess(config)
   const copyImage = config.imports.methods.includes('copy-image')
   const minors = advertisedMinors({ stores: true, copyImage, cache: false })
   const app = createServer({
@@ -78,7 +80,7 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
   await app.register(problems)
   await registerStores(app, config, parts.loadStore)
 
-  const context = openContext(app, config, parts)
+  const context = openContext(app, config, parts, access)
   allowOrigins(app, config.corsOrigins)
   await app.register(health, {
     ready: () => registry.ready(),
@@ -92,7 +94,12 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
 }
 
 /** Makes what the routes work with; it ends with the app. */
-function openContext(app: FastifyInstance, config: ApiConfig, parts: ApiParts): ApiContext {
+function openContext(
+  app: FastifyInstance,
+  config: ApiConfig,
+  parts: ApiParts,
+  access: Access
+): ApiContext {
   const { registry } = parts
   const running = createRunningUploads()
   const digests = createDigestPool()
@@ -139,6 +146,7 @@ function openContext(app: FastifyInstance, config: ApiConfig, parts: ApiParts): 
   return {
     config,
     registry,
+    ...access,
     stores: app.stores,
     images: createImageMutator(registry),
     running,

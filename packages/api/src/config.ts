@@ -2,6 +2,8 @@ import { type Static, Type } from 'typebox'
 import { jwtSection } from './identity/jwt-section.ts'
 import { keystoneSection } from './identity/keystone-section.ts'
 
+export { checkAccess } from './policy/access.ts'
+
 const count = (description: string, fallback: number) =>
   Type.Integer({ description, default: fallback })
 
@@ -149,6 +151,15 @@ const locations = Type.Object(
   { additionalProperties: false, default: {} }
 )
 
+const policy = Type.Record(
+  Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$' }),
+  Type.String({
+    maxLength: 4096,
+    description: 'Who may do the action NAME, instead of the default; see [policy.md](policy.md).'
+  }),
+  { default: {} }
+)
+
 /** Configuration of the image service, section `api` of the file. */
 export const apiConfigSchema = Type.Object(
   {
@@ -158,6 +169,7 @@ export const apiConfigSchema = Type.Object(
       description: 'Base of the links in the version document; empty: as the client asked.'
     }),
     identity,
+    policy,
     stores: Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }), store, {
       default: {},
       description: 'Stores by name.'

@@ -6,11 +6,13 @@ import type { ReadContext } from './download/blob-reader.ts'
 import type { ImageMutator } from './images/mutate.ts'
 import type { IngestContext } from './ingest/ingest.ts'
 import type { RunningUploads } from './ingest/running-uploads.ts'
+import type { Policy } from './policy/policy.ts'
 
 /** What the routes work with; one for each API process. */
 export interface ApiContext {
   readonly config: ApiConfig
   readonly registry: RegistryClient
+  readonly policy: Policy
   readonly stores: Stores
   readonly images: ImageMutator
   readonly ingest: IngestContext

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { apiConfigSchema } from '@tank/api/config'
+import { apiConfigSchema, checkAccess } from '@tank/api/config'
 import { registryConfigSchema } from '@tank/registry/config'
 import { type ConfigLayer, loadConfig } from '@tank/service'
 import { type Static, Type } from 'typebox'
@@ -125,7 +125,12 @@ export function readConfig<K extends keyof typeof schemas>(
     env,
     envPrefix: 'TANK_',
     layers: layersOf(env),
-    overrides: overrides ?? {}
+    overrides: overrides ?? {},
+    check: ({ api }: Partial<Pick<ServeConfig, 'api'>>, report) => {
+      if (api !== undefined) {
+        checkAccess(api, (pointer, message) => report(`/api${pointer}`, message))
+      }
+    }
   })
 }
 

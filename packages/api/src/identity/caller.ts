@@ -36,7 +36,15 @@ export function roleSet(names: Iterable<string>): ReadonlySet<string> {
   return roles
 }
 
-export function isAdmin(caller: Caller): boolean {
+/** Whether roles allow to read only: there is none but `reader`. */
+export function readsOnly(
+  roles: ReadonlySet<string>,
+  serviceRoles: ReadonlySet<string> = new Set()
+): boolean {
+  return [...roles, ...serviceRoles].every((role) => role === 'reader')
+}
+
+function isAdmin(caller: Caller): boolean {
   return caller.roles.has('admin')
 }
 

@@ -1,6 +1,6 @@
 import { isStorableText, textLength } from '@tank/model'
 import type { JWTPayload } from 'jose'
-import { type Caller, roleSet } from './caller.ts'
+import { type Caller, readsOnly, roleSet } from './caller.ts'
 import { refused } from './credentials.ts'
 
 /** Where the claims of a token are: names, or paths of names joined by dots. */
@@ -61,6 +61,6 @@ export function callerOfClaims(
     domain: textAt(payload, claims.domain),
     roles,
     serviceRoles: roleSet([]),
-    readOnly: !roles.has('member')
+    readOnly: readsOnly(roles)
   }
 }

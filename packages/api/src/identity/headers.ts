@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import { TankError } from '@tank/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { roleSet } from './caller.ts'
+import { readsOnly, roleSet } from './caller.ts'
 
 export interface HeaderIdentityOptions {
   readonly trustedFronts: readonly string[]
@@ -64,13 +64,14 @@ const plugin: FastifyPluginAsync<HeaderIdentityOptions> = async (app, options) =
       }
     }
     const roles = roleSet((text(request, 'x-roles') ?? '').split(','))
+    const serviceRoles = roleSet((text(request, 'x-service-roles') ?? '').split(','))
     request.caller = {
       user: text(request, 'x-user-id'),
       project: text(request, 'x-project-id', 'x-tenant-id', 'x-tenant'),
       domain: text(request, 'x-project-domain-id'),
       roles,
-      serviceRoles: roleSet((text(request, 'x-service-roles') ?? '').split(',')),
-      readOnly: !roles.has('member')
+      serviceRoles,
+      readOnly: readsOnly(roles, serviceRoles)
     }
   })
 }

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Caller, roleSet } from './caller.ts'
+import { type Caller, readsOnly, roleSet } from './caller.ts'
 import { keystoneChallenge, refused } from './credentials.ts'
 import { openIdentityHttp } from './identity-http.ts'
 import { KeystoneClient, type KeystoneToken } from './keystone-client.ts'
@@ -31,7 +31,7 @@ function callerOf(token: KeystoneToken): Caller {
     domain: project?.domain.id ?? domain?.id ?? null,
     roles: names,
     serviceRoles: roleSet([]),
-    readOnly: !names.has('member')
+    readOnly: readsOnly(names)
   })
 }
 

@@ -3,7 +3,7 @@ import type { FoundToken } from '@tank/model'
 import { tokenDigest } from '@tank/service'
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Caller, roleSet } from './caller.ts'
+import { type Caller, readsOnly, roleSet } from './caller.ts'
 import { bearerChallenge, identityUnavailable, refused } from './credentials.ts'
 import { TokenCache } from './token-cache.ts'
 import { identifyByToken } from './token-identity.ts'
@@ -30,7 +30,7 @@ function callerOf({ user, project, domain, roles }: FoundToken): Caller {
     domain,
     roles: names,
     serviceRoles: roleSet([]),
-    readOnly: !names.has('member')
+    readOnly: readsOnly(names)
   })
 }
 

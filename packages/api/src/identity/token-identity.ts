@@ -1,6 +1,6 @@
 import { isTankError, TankError } from '@tank/model'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { type Caller, roleSet } from './caller.ts'
+import { type Caller, readsOnly, roleSet } from './caller.ts'
 import { credentialOf, refused, serviceCredentialOf } from './credentials.ts'
 
 /** An identity mode in which requests bring a token. */
@@ -37,7 +37,7 @@ async function callerOf(request: FastifyRequest, mode: TokenMode): Promise<Calle
   if (serviceToken === undefined) return await mode.identify(token, { allowExpired: false })
   const { roles } = await mode.identify(serviceToken, { allowExpired: false })
   const caller = await mode.identify(token, { allowExpired: roles.has('service') })
-  return { ...caller, serviceRoles: roles }
+  return { ...caller, serviceRoles: roles, readOnly: readsOnly(caller.roles, roles) }
 }
 
 function hasCredential({ headers }: FastifyRequest): boolean {

@@ -1,8 +1,8 @@
 import { customProperties, type ImageDocument, type ImageFields, TankError } from '@tank/model'
-import { type Caller, isAdmin } from '../identity/caller.ts'
+import type { Caller } from '../identity/caller.ts'
 import { checkCount, distinctTags, isWritableAttribute } from './attributes.ts'
 import type { PatchOperation } from './json-patch.ts'
-import { demandVisibility, type ImageLimits } from './new-image.ts'
+import { demandVisibility, type ImageRules } from './new-image.ts'
 
 /** Properties that count: the service's own bookkeeping does not. */
 function countOwn(properties: Readonly<Record<string, string>>): number {
@@ -24,19 +24,20 @@ function checkAttribute(
   operation: PatchOperation,
   image: ImageDocument,
   caller: Caller,
-  limits: ImageLimits
+  { limits, policy }: ImageRules
 ): void {
   const { op, name, value, dialect } = operation
   if (op === 'add' && dialect === 'v2.0')
     throw new TankError('PROPERTY_CONFLICT', `Attribute '${name}' already exists.`)
-  if (name === 'owner' && !isAdmin(caller))
+  if (name === 'owner' && !policy.may(caller, 'set_owner', image))
     throw new TankError('FORBIDDEN', 'You are not permitted to change the owner of an image.')
   if ((name === 'disk_format' || name === 'container_format') && image.status !== 'queued')
     throw new TankError(
       'FORBIDDEN',
       `Attribute '${name}' can be changed only while the image is queued.`
     )
-  if (name === 'visibility') demandVisibility(caller, { visibility: value } as ImageFields, image)
+  if (name === 'visibility')
+    demandVisibility(policy, caller, { visibility: value } as ImageFields, image)
   if (name === 'tags') checkCount('tags', distinctTags(value as string[]).length, limits.tags)
 }
 
@@ -48,7 +49,7 @@ export function applyPatch(
   image: ImageDocument,
   operations: readonly PatchOperation[],
   caller: Caller,
-  limits: ImageLimits
+  rules: ImageRules
 ): ImageFields | undefined {
   if (operations.length === 0) return undefined
   const fields: Record<string, unknown> = {}
@@ -61,13 +62,13 @@ export function applyPatch(
       touched = true
       continue
     }
-    checkAttribute(operation, image, caller, limits)
+    checkAttribute(operation, image, caller, rules)
     fields[operation.name] =
       operation.name === 'tags' ? distinctTags(operation.value as string[]) : operation.value
   }
   if (touched) {
     const after = countOwn(properties)
-    if (after > before) checkCount('properties', after, limits.properties)
+    if (after > before) checkCount('properties', after, rules.limits.properties)
     fields.properties = properties
   }
   return fields

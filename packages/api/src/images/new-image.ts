@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type CreateImage, type ImageFields, isUuid, TankError } from '@tank/model'
-import { type Caller, isAdmin } from '../identity/caller.ts'
-import { demand } from '../policy.ts'
+import type { Caller } from '../identity/caller.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { ImageFacts } from '../policy/rule.ts'
 import {
   checkCount,
   checkProperty,
@@ -11,10 +12,16 @@ import {
   isWritableAttribute
 } from './attributes.ts'
 
-export interface ImageLimits {
+interface ImageLimits {
   readonly properties: number
   readonly tags: number
   readonly members: number
+}
+
+/** What the wishes of a caller are held against. */
+export interface ImageRules {
+  readonly limits: ImageLimits
+  readonly policy: Policy
 }
 
 const NEVER_GIVEN: ReadonlySet<string> = new Set([
@@ -88,19 +95,22 @@ function readBody(body: Readonly<Record<string, unknown>>): {
 export function newImage(
   body: Readonly<Record<string, unknown>>,
   caller: Caller,
-  limits: ImageLimits
+  rules: ImageRules
 ): CreateImage {
   refuseServiceAttributes(Object.keys(body))
   const { id, fields } = readBody(body)
+  const { limits, policy } = rules
   const owner = fields.owner === undefined ? caller.project : fields.owner
-  demand(caller, 'add_image')
-  if (!isAdmin(caller) && owner !== caller.project) {
+  const target = { owner, visibility: fields.visibility ?? 'shared' }
+  policy.demand(caller, 'add_image', { ...target, owner: caller.project })
+  const isOwn = owner !== null && owner === caller.project
+  if (!isOwn && !policy.may(caller, 'set_owner', target)) {
     throw new TankError(
       'FORBIDDEN',
       `You are not permitted to create images owned by '${owner ?? 'nobody'}'`
     )
   }
-  demandVisibility(caller, fields, { owner })
+  demandVisibility(policy, caller, fields, target)
   checkCount('tags', fields.tags?.length ?? 0, limits.tags)
   checkCount('properties', Object.keys(fields.properties ?? {}).length, limits.properties)
   return { ...fields, id: id ?? randomUUID(), owner, create_token: randomUUID() }
@@ -108,10 +118,11 @@ export function newImage(
 
 /** Public and community images need a permission of their own (C6, P12). */
 export function demandVisibility(
+  policy: Policy,
   caller: Caller,
   fields: ImageFields,
-  target: { readonly owner: string | null }
+  target: ImageFacts
 ): void {
-  if (fields.visibility === 'public') demand(caller, 'publicize_image', target)
-  if (fields.visibility === 'community') demand(caller, 'communitize_image', target)
+  if (fields.visibility === 'public') policy.demand(caller, 'publicize_image', target)
+  if (fields.visibility === 'community') policy.demand(caller, 'communitize_image', target)
 }

@@ -1,6 +1,6 @@
 import type { EnqueueOperation, ImageDocument } from '@tank/model'
 import type { Stores } from '@tank/store'
-import type { Action } from '../policy.ts'
+import type { Action } from '../policy/actions.ts'
 import type { ImportRequest } from './import-request.ts'
 
 interface ImportContext {

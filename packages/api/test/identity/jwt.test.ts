@@ -48,8 +48,7 @@ t.test('a token of the issuer names the caller', async (t) => {
   t.same(reader.body, {
     ...ann,
     project: null,
-    roles: ['other', 'reader'],
-    readOnly: true
+    roles: ['other', 'reader']
   })
   const admin = await askWith(await issuer.sign({ roles: 'Admin' }))
   t.match(admin.body, { roles: ['admin', 'member', 'reader'], readOnly: false })

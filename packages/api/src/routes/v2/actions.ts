@@ -4,11 +4,10 @@ import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
-import { demand } from '../../policy.ts'
 import type { ImageParams } from './images.ts'
 
 /** Deactivate and reactivate (R6). */
-export function actionRoutes(app: FastifyInstance, { registry }: ApiContext): void {
+export function actionRoutes(app: FastifyInstance, { registry, policy }: ApiContext): void {
   for (const action of ['deactivate', 'reactivate'] as const) {
     app.post<{ Params: ImageParams }>(
       `/images/:id/actions/${action}`,
@@ -16,7 +15,7 @@ export function actionRoutes(app: FastifyInstance, { registry }: ApiContext): vo
       async (request, reply) => {
         const caller = registryCaller(request)
         const { id } = request.params
-        demand(request.caller, action, parseDocument(await registry.getImage(caller, id)))
+        policy.demand(request.caller, action, parseDocument(await registry.getImage(caller, id)))
         try {
           await registry.setActive(caller, id, action === 'reactivate')
         } catch (error) {

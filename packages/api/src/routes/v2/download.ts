@@ -8,8 +8,8 @@ import { notModified, rangeAllowed, type Validators } from '../../download/condi
 import { parseContentRange, parseRange } from '../../download/range.ts'
 import { sendSource } from '../../download/send-source.ts'
 import { refuseBody } from '../../http/bodies.ts'
-import { registryCaller } from '../../identity/caller.ts'
-import { demand } from '../../policy.ts'
+import { type Caller, registryCaller } from '../../identity/caller.ts'
+import type { Policy } from '../../policy/policy.ts'
 import type { ImageParams } from './images.ts'
 
 function preferredStores(context: ApiContext, prefer: unknown): string[] {
@@ -36,9 +36,15 @@ function wantedRange(
   return contentRange === undefined ? undefined : parseContentRange(contentRange, size)
 }
 
-function demandDownload(request: FastifyRequest, data: ImageData): void {
-  demand(request.caller, 'download_image', data)
-  if (data.status === 'deactivated') demand(request.caller, 'download_deactivated', data)
+function demandDownload(
+  policy: Policy,
+  caller: Caller,
+  data: ImageData,
+  prefer: readonly string[]
+): void {
+  policy.demand(caller, 'download_image', data)
+  if (prefer.length > 0) policy.demand(caller, 'download_from_store', data)
+  if (data.status === 'deactivated') policy.demand(caller, 'download_deactivated', data)
 }
 
 /** Headers of image data: private to the caller, to be asked for again each time (S-03). */
@@ -57,7 +63,7 @@ function dataHeaders(reply: FastifyReply, md5: string | null, validators: Valida
 
 /** Download of image data (R8, B1–B13). */
 export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
-  const { registry, config } = context
+  const { registry, config, policy } = context
 
   const handle = async (
     request: FastifyRequest<{ Params: ImageParams; Querystring: { prefer?: unknown } }>,
@@ -65,7 +71,7 @@ export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
   ): Promise<unknown> => {
     const prefer = preferredStores(context, request.query.prefer)
     const data = await registry.getImageData(registryCaller(request), request.params.id)
-    demandDownload(request, data)
+    demandDownload(policy, request.caller, data, prefer)
     const { blob } = data
     const readable = data.status === 'active' || data.status === 'deactivated'
     if (blob === null || !readable) return reply.code(204).send()

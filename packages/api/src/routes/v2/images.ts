@@ -9,7 +9,6 @@ import { registryCaller } from '../../identity/caller.ts'
 import { applyPatch } from '../../images/apply-patch.ts'
 import { patchDialect, readPatch } from '../../images/json-patch.ts'
 import { newImage } from '../../images/new-image.ts'
-import { demand } from '../../policy.ts'
 import { pageTail } from './page-links.ts'
 
 export interface ImageParams {
@@ -25,10 +24,12 @@ function sendDocument(reply: FastifyReply, raw: RawDocument, status = 200): Fast
 
 /** List, create, show, change and delete images (R1–R5). */
 export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { registry, config } = context
+  const { registry, config, policy } = context
+  const rules = { limits: config.limits, policy }
 
   app.get('/images', async (request, reply) => {
-    demand(request.caller, 'get_images')
+    policy.demand(request.caller, 'get_images')
+    policy.demand(request.caller, 'get_image')
     const { query } = splitTarget(request.originalUrl)
     const page = await registry.listImages(registryCaller(request), query)
     const body = Buffer.concat([PAGE_HEAD, page.body, pageTail(query, page.nextMarker)])
@@ -36,7 +37,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
   })
 
   app.post('/images', async (request, reply) => {
-    const image = newImage(parseJsonObject(request.body), request.caller, config.limits)
+    const image = newImage(parseJsonObject(request.body), request.caller, rules)
     const raw = await registry.createImage(registryCaller(request), image)
     const base = linkBase(request, context.publicEndpoint)
     reply.header('location', `${base}/v2/images/${image.id}`)
@@ -50,11 +51,9 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     '/images/:id',
     { onRequest: refuseBody },
     async (request, reply) => {
-      demand(request.caller, 'get_image')
-      return sendDocument(
-        reply,
-        await registry.getImage(registryCaller(request), request.params.id)
-      )
+      const raw = await registry.getImage(registryCaller(request), request.params.id)
+      policy.demand(request.caller, 'get_image')
+      return sendDocument(reply, raw)
     }
   )
 
@@ -63,8 +62,8 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     const dialect = patchDialect(request.headers['content-type'])
     const operations = readPatch(parseJsonBody(request.body), dialect)
     const raw = await context.images.update(registryCaller(request), request.params.id, (image) => {
-      if (operations.length > 0) demand(caller, 'modify_image', image)
-      return applyPatch(image, operations, caller, config.limits)
+      policy.demand(caller, operations.length > 0 ? 'modify_image' : 'get_image', image)
+      return applyPatch(image, operations, caller, rules)
     })
     return sendDocument(reply, raw)
   })
@@ -76,7 +75,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
       const { caller } = request
       const { id } = request.params
       await context.images.delete(registryCaller(request), id, (image) => {
-        demand(caller, 'delete_image', image)
+        policy.demand(caller, 'delete_image', image)
         if (image.protected) {
           throw new TankError(
             'IMAGE_PROTECTED',

@@ -8,7 +8,6 @@ import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { IMPORT_METHODS } from '../../imports/import-methods.ts'
 import { readImport } from '../../imports/import-request.ts'
-import { demand } from '../../policy.ts'
 import type { ImageParams } from './images.ts'
 
 /** Times of this one answer have no zone (R11). */
@@ -28,7 +27,7 @@ function shownTask(task: TaskDocument) {
 
 /** Import into an image, and what became of it (R10, R11). */
 export function importRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { registry, stores, config } = context
+  const { registry, stores, config, policy } = context
 
   app.post<{ Params: ImageParams }>('/images/:id/import', async (request, reply) => {
     const wanted = readImport(parseJsonObject(request.body), config.imports.methods)
@@ -45,7 +44,7 @@ export function importRoutes(app: FastifyInstance, context: ApiContext): void {
     if (image.container_format === null || image.disk_format === null) {
       throw new TankError('IMAGE_STATE', 'Set disk_format and container_format of the image first')
     }
-    demand(request.caller, method.action, image)
+    policy.demand(request.caller, method.action, image)
     const named = request.headers['x-image-meta-store']
     const header = typeof named === 'string' && named !== '' ? named : undefined
     const plan = method.plan({ stores, image, request: wanted, header })
@@ -61,8 +60,8 @@ export function importRoutes(app: FastifyInstance, context: ApiContext): void {
     '/images/:id/tasks',
     { onRequest: refuseBody },
     async (request) => {
-      demand(request.caller, 'get_image')
       const tasks = await registry.listTasks(registryCaller(request), request.params.id)
+      policy.demand(request.caller, 'get_image')
       return { tasks: tasks.map(shownTask) }
     }
   )

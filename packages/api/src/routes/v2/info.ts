@@ -3,10 +3,10 @@ import { isWritable } from '@tank/store'
 import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
-import { demand } from '../../policy.ts'
 
 /** What this service offers: stores, import methods, usage (R18). */
-export function infoRoutes(app: FastifyInstance, { stores, config, registry }: ApiContext): void {
+export function infoRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { stores, config, registry, policy } = context
   const describe = (name: string): Record<string, unknown> => {
     const entry = stores.entry(name)
     const readOnly = entry !== undefined && !isWritable(entry.store)
@@ -23,7 +23,7 @@ export function infoRoutes(app: FastifyInstance, { stores, config, registry }: A
   }))
 
   app.get('/info/stores/detail', { onRequest: refuseBody }, async (request) => {
-    demand(request.caller, 'stores_info_detail')
+    policy.demand(request.caller, 'stores_info_detail')
     return {
       stores: stores.names().map((name) => {
         const entry = stores.entry(name)

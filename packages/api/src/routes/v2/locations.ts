@@ -8,12 +8,11 @@ import { isService, registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { storeForLocation } from '../../locations/find-store.ts'
 import { locationInput, normalDigest, readLocation } from '../../locations/input.ts'
-import { demand } from '../../policy.ts'
 import type { ImageParams } from './images.ts'
 
 /** Where the bytes of an image lie (R15, R16): shown to administrators and services only. */
 export function locationRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { registry, stores } = context
+  const { registry, stores, policy } = context
   const visible = async (request: FastifyRequest<{ Params: ImageParams }>) =>
     parseDocument(await registry.getImage(registryCaller(request), request.params.id))
 
@@ -21,7 +20,7 @@ export function locationRoutes(app: FastifyInstance, context: ApiContext): void 
     '/images/:id/locations',
     { onRequest: refuseBody },
     async (request) => {
-      demand(request.caller, 'fetch_image_location', await visible(request))
+      policy.demand(request.caller, 'fetch_image_location', await visible(request))
       const { placements } = await registry.getImageData(registryCaller(request), request.params.id)
       return placements.flatMap(({ store: name, key, role }) => {
         const url = role === 'external' ? key : stores.get(name)?.url?.(key).href
@@ -35,7 +34,7 @@ export function locationRoutes(app: FastifyInstance, context: ApiContext): void 
     const image = await visible(request)
     if (image.status !== 'queued')
       throw new TankError('IMAGE_STATE', `The image is ${image.status}, it takes no location`)
-    demand(request.caller, 'add_image_location', image)
+    policy.demand(request.caller, 'add_image_location', image)
     const store = storeForLocation(stores, given.url, isService(request.caller))
     const location = { ...given, validation: normalDigest(given.validation) }
     const placement = { id: randomUUID(), store, key: location.url, role: 'external' } as const

@@ -11,9 +11,8 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { parseJsonObject } from '../../http/json.ts'
-import { isAdmin, registryCaller } from '../../identity/caller.ts'
+import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
-import { demand } from '../../policy.ts'
 import type { ImageParams } from './images.ts'
 
 interface MemberParams extends ImageParams {
@@ -21,15 +20,6 @@ interface MemberParams extends ImageParams {
 }
 
 const LIST_SCHEMA = '/v2/schemas/members'
-
-function ownsOrAdmin(request: FastifyRequest, image: ImageDocument): boolean {
-  const { caller } = request
-  return isAdmin(caller) || (caller.project !== null && caller.project === image.owner)
-}
-
-function memberNotFound(): never {
-  throw new TankError('MEMBER_NOT_FOUND', 'The image member could not be found.')
-}
 
 function newMember(body: unknown): string {
   const { member } = parseJsonObject(body)
@@ -63,12 +53,18 @@ function memberStatus(status: unknown): MemberStatus {
 
 /** Share an image with projects (R13, R14, M1–M11). */
 export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { registry, config } = context
+  const { registry, config, policy } = context
   const image = async (
     request: FastifyRequest<{ Params: ImageParams }>
   ): Promise<ImageDocument> => {
-    demand(request.caller, 'get_image')
-    return parseDocument(await registry.getImage(registryCaller(request), request.params.id))
+    const raw = await registry.getImage(registryCaller(request), request.params.id)
+    policy.demand(request.caller, 'get_image')
+    return parseDocument(raw)
+  }
+  /** Members that the caller may not know of answer like those that are not there (M8–M10). */
+  const demandKnown = (request: FastifyRequest, target: ImageDocument, member: string): void => {
+    if (policy.may(request.caller, 'get_member', target, member)) return
+    throw new TankError('MEMBER_NOT_FOUND', 'The image has no such member.')
   }
 
   app.get<{ Params: ImageParams }>(
@@ -79,17 +75,20 @@ export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
       if (shared.visibility !== 'shared')
         throw new TankError('FORBIDDEN', 'Only shared images have members.')
       const all = await registry.listMembers(registryCaller(request), request.params.id)
-      const own = all.filter((member) => member.member_id === request.caller.project)
-      if (!ownsOrAdmin(request, shared) && own.length === 0)
+      const { caller } = request
+      const members = all.filter((member) =>
+        policy.may(caller, 'get_members', shared, member.member_id)
+      )
+      if (members.length === 0 && !policy.may(caller, 'get_members', shared))
         throw new TankError('IMAGE_NOT_FOUND', 'The image could not be found.')
-      return { members: ownsOrAdmin(request, shared) ? all : own, schema: LIST_SCHEMA }
+      return { members, schema: LIST_SCHEMA }
     }
   )
 
   app.post<{ Params: ImageParams }>('/images/:id/members', async (request) => {
     const member = newMember(request.body)
     const target = await image(request)
-    demand(request.caller, 'add_member', target)
+    policy.demand(request.caller, 'add_member', target, member)
     if (target.visibility !== 'shared')
       throw new TankError('FORBIDDEN', 'Only shared images have members.')
     const { members: limit } = config.limits
@@ -107,7 +106,7 @@ export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
     async (request) => {
       const { id, member } = request.params
       const target = await image(request)
-      if (!ownsOrAdmin(request, target) && member !== request.caller.project) memberNotFound()
+      demandKnown(request, target, member)
       return registry.getMember(registryCaller(request), id, member)
     }
   )
@@ -116,12 +115,8 @@ export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
     const status = wantedStatus(request.body)
     const { id, member } = request.params
     const target = await image(request)
-    if (!isAdmin(request.caller)) {
-      if (ownsOrAdmin(request, target))
-        throw new TankError('FORBIDDEN', 'The owner of an image cannot answer for its members.')
-      if (member !== request.caller.project) memberNotFound()
-      if (request.caller.readOnly) demand(request.caller, 'modify_member', target)
-    }
+    demandKnown(request, target, member)
+    policy.demand(request.caller, 'modify_member', target, member)
     return registry.setMember(registryCaller(request), id, member, memberStatus(status))
   })
 
@@ -131,8 +126,8 @@ export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
     async (request, reply) => {
       const { id, member } = request.params
       const target = await image(request)
-      if (!ownsOrAdmin(request, target) && member !== request.caller.project) memberNotFound()
-      demand(request.caller, 'delete_member', target)
+      demandKnown(request, target, member)
+      policy.demand(request.caller, 'delete_member', target, member)
       await registry.removeMember(registryCaller(request), id, member)
       return reply.code(204).send()
     }

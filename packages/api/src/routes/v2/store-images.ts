@@ -4,7 +4,6 @@ import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
-import { demand } from '../../policy.ts'
 
 interface StoreImageParams {
   readonly store: string
@@ -13,7 +12,7 @@ interface StoreImageParams {
 
 /** Removal of an image from one of its stores (R17, SD1–SD8). */
 export function storeImageRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { registry, stores, collector } = context
+  const { registry, stores, collector, policy } = context
   app.delete<{ Params: StoreImageParams }>(
     '/stores/:store/:id',
     { onRequest: refuseBody },
@@ -24,7 +23,8 @@ export function storeImageRoutes(app: FastifyInstance, context: ApiContext): voi
       }
       const caller = registryCaller(request)
       const image = parseDocument(await registry.getImage(caller, id))
-      demand(request.caller, 'delete_image_location', image)
+      policy.demand(request.caller, 'get_image_location', image)
+      policy.demand(request.caller, 'delete_image_location', image)
       await registry.removeFromStore(caller, id, store)
       collector.nudge()
       return reply.code(204).send()

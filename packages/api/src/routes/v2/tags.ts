@@ -4,7 +4,6 @@ import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { checkCount } from '../../images/attributes.ts'
-import { demand } from '../../policy.ts'
 
 interface TagParams {
   readonly id: string
@@ -13,6 +12,7 @@ interface TagParams {
 
 /** Add and remove one tag (R12). */
 export function tagRoutes(app: FastifyInstance, context: ApiContext): void {
+  const { policy } = context
   app.put<{ Params: TagParams }>(
     '/images/:id/tags/:tag',
     { onRequest: refuseBody },
@@ -22,7 +22,7 @@ export function tagRoutes(app: FastifyInstance, context: ApiContext): void {
         throw new TankError('INVALID_REQUEST', `A tag has at most ${LIMITS.tagLength} characters`)
       }
       await context.images.update(registryCaller(request), id, (image) => {
-        demand(request.caller, 'modify_image', image)
+        policy.demand(request.caller, 'modify_image', image)
         if (image.tags.includes(tag)) return undefined
         checkCount('tags', image.tags.length + 1, context.config.limits.tags)
         return { tags: [...image.tags, tag] }
@@ -37,7 +37,7 @@ export function tagRoutes(app: FastifyInstance, context: ApiContext): void {
     async (request, reply) => {
       const { id, tag } = request.params
       await context.images.update(registryCaller(request), id, (image) => {
-        demand(request.caller, 'modify_image', image)
+        policy.demand(request.caller, 'modify_image', image)
         if (!image.tags.includes(tag))
           throw new TankError('TAG_NOT_FOUND', 'The image does not have this tag.')
         return { tags: image.tags.filter((other) => other !== tag) }

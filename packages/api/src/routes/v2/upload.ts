@@ -7,7 +7,6 @@ import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { ingest, UPLOAD } from '../../ingest/ingest.ts'
 import { SenderGone } from '../../ingest/intake.ts'
-import { demand } from '../../policy.ts'
 import type { ImageParams } from './images.ts'
 
 /** Media type of image data; parameters are ignored, anything else is 415. */
@@ -72,7 +71,7 @@ function demandReady(image: ImageDocument, announced: number | undefined, cap: n
 
 /** Upload of image data (R7, U1–U12). */
 export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
-  const { registry, config } = context
+  const { registry, config, policy } = context
   app.put<{ Params: ImageParams }>(
     '/images/:id/file',
     { onRequest: async (request) => demandOctets(request), config: { lateContinue: true } },
@@ -81,7 +80,7 @@ export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
       const { name, store } = targetStore(context, request)
       const caller = registryCaller(request)
       const image = parseDocument(await registry.getImage(caller, request.params.id))
-      demand(request.caller, 'upload_image', image)
+      policy.demand(request.caller, 'upload_image', image)
       demandReady(image, announced, config.imageSizeCap)
       const guard = bodyRateGuard(request, { bytesPerSecond: config.transfers.minimumRate })
       try {
