@@ -160,6 +160,35 @@ const policy = Type.Record(
   { default: {} }
 )
 
+const right = (verb: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength: 4096,
+    description: `Who may ${verb} it: roles with commas, '@', '!' or a rule.`
+  })
+
+const propertyProtections = Type.Array(
+  Type.Object(
+    {
+      match: Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'Regular expression for the beginning of the names of properties.'
+      }),
+      create: right('create'),
+      read: right('read'),
+      update: right('update'),
+      delete: right('delete')
+    },
+    { additionalProperties: false }
+  ),
+  {
+    default: [],
+    description:
+      'Who may do what with custom properties; the first entry that matches decides, see [policy.md](policy.md). Empty: nothing is protected.'
+  }
+)
+
 /** Configuration of the image service, section `api` of the file. */
 export const apiConfigSchema = Type.Object(
   {
@@ -170,6 +199,7 @@ export const apiConfigSchema = Type.Object(
     }),
     identity,
     policy,
+    propertyProtections,
     stores: Type.Record(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }), store, {
       default: {},
       description: 'Stores by name.'

@@ -7,12 +7,14 @@ import type { ImageMutator } from './images/mutate.ts'
 import type { IngestContext } from './ingest/ingest.ts'
 import type { RunningUploads } from './ingest/running-uploads.ts'
 import type { Policy } from './policy/policy.ts'
+import type { PropertyProtections } from './policy/property-protections.ts'
 
 /** What the routes work with; one for each API process. */
 export interface ApiContext {
   readonly config: ApiConfig
   readonly registry: RegistryClient
   readonly policy: Policy
+  readonly protections: PropertyProtections
   readonly stores: Stores
   readonly images: ImageMutator
   readonly ingest: IngestContext

@@ -1,5 +1,6 @@
 import { customProperties, type ImageDocument, type ImageFields, TankError } from '@tank/model'
 import type { Caller } from '../identity/caller.ts'
+import { demandNewProperty, demandPropertyChange } from '../policy/property-protections.ts'
 import { checkCount, distinctTags, isWritableAttribute } from './attributes.ts'
 import type { PatchOperation } from './json-patch.ts'
 import { demandVisibility, type ImageRules } from './new-image.ts'
@@ -9,9 +10,16 @@ function countOwn(properties: Readonly<Record<string, string>>): number {
   return Object.keys(properties).filter((name) => !name.startsWith('os_glance')).length
 }
 
-function applyProperty(properties: Record<string, string>, operation: PatchOperation): void {
+function applyProperty(
+  properties: Record<string, string>,
+  operation: PatchOperation,
+  caller: Caller,
+  { protections }: ImageRules
+): void {
   const { op, name, value, dialect } = operation
   const exists = Object.hasOwn(properties, name)
+  if (op === 'add' && !exists) demandNewProperty(protections, caller, name)
+  else demandPropertyChange(protections, caller, op === 'remove' ? 'delete' : 'update', name)
   if (op === 'add' && exists && dialect === 'v2.0')
     throw new TankError('PROPERTY_CONFLICT', `Property '${name.slice(0, 255)}' already exists.`)
   if (op !== 'add' && !exists)
@@ -58,7 +66,7 @@ export function applyPatch(
   let touched = false
   for (const operation of operations) {
     if (!isWritableAttribute(operation.name)) {
-      applyProperty(properties, operation)
+      applyProperty(properties, operation, caller, rules)
       touched = true
       continue
     }

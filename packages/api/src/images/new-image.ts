@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type CreateImage, type ImageFields, isUuid, TankError } from '@tank/model'
 import type { Caller } from '../identity/caller.ts'
 import type { Policy } from '../policy/policy.ts'
+import { demandNewProperty, type PropertyProtections } from '../policy/property-protections.ts'
 import type { ImageFacts } from '../policy/rule.ts'
 import {
   checkCount,
@@ -22,6 +23,7 @@ interface ImageLimits {
 export interface ImageRules {
   readonly limits: ImageLimits
   readonly policy: Policy
+  readonly protections: PropertyProtections
 }
 
 const NEVER_GIVEN: ReadonlySet<string> = new Set([
@@ -99,7 +101,7 @@ export function newImage(
 ): CreateImage {
   refuseServiceAttributes(Object.keys(body))
   const { id, fields } = readBody(body)
-  const { limits, policy } = rules
+  const { limits, policy, protections } = rules
   const owner = fields.owner === undefined ? caller.project : fields.owner
   const target = { owner, visibility: fields.visibility ?? 'shared' }
   policy.demand(caller, 'add_image', { ...target, owner: caller.project })
@@ -111,6 +113,9 @@ export function newImage(
     )
   }
   demandVisibility(policy, caller, fields, target)
+  for (const name of Object.keys(fields.properties ?? {})) {
+    demandNewProperty(protections, caller, name)
+  }
   checkCount('tags', fields.tags?.length ?? 0, limits.tags)
   checkCount('properties', Object.keys(fields.properties ?? {}).length, limits.properties)
   return { ...fields, id: id ?? randomUUID(), owner, create_token: randomUUID() }

@@ -1,22 +1,32 @@
 import { ConfigError } from '@tank/service'
 import { createPolicy, type Policy } from './policy.ts'
+import {
+  type PropertyProtections,
+  type ProtectionEntry,
+  readProtections
+} from './property-protections.ts'
 import { type Overrides, type Report, RuleBook } from './rule-book.ts'
 
 /** The part of the configuration that says who may do what. */
 interface AccessConfig {
   readonly policy: Overrides
+  readonly propertyProtections: readonly ProtectionEntry[]
 }
 
 export interface Access {
   readonly policy: Policy
+  readonly protections: PropertyProtections
 }
 
 function readAccess(config: AccessConfig, report: Report): Access {
   const book = new RuleBook(config.policy, report)
-  return { policy: createPolicy(book) }
+  return {
+    policy: createPolicy(book),
+    protections: readProtections(config.propertyProtections, book, report)
+  }
 }
 
-/** Reports everything that is wrong with the rules, below the pointer of the section. */
+/** Reports everything that is wrong with rules and protections, below the pointer of the section. */
 export function checkAccess(config: AccessConfig, report: Report): void {
   readAccess(config, report)
 }

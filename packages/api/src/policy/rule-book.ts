@@ -13,12 +13,14 @@ const SEEN: Readonly<Record<Scope, ReadonlySet<string>>> = {
   member: new Set(['owner', 'project_id', 'visibility', 'member_id'])
 }
 
-function whyUnseen(action: string | undefined, scope: Scope): string {
-  if (action === 'get_images' || action === 'get_image') {
+function whyUnseen(pointer: string, scope: Scope): string {
+  if (pointer === placeOf('get_images') || pointer === placeOf('get_image')) {
     return 'which images a caller sees follows from their visibility; this rule only says who may ask'
   }
   return scope === 'caller' ? 'there is no image to look at' : 'there is no member to look at'
 }
+
+const placeOf = (action: string) => `/policy/${action}`
 
 /** The rules in force by name. */
 export class RuleBook {
@@ -29,17 +31,17 @@ export class RuleBook {
     this.#report = report
     for (const name of Object.keys(overrides)) {
       if (!Object.hasOwn(ACTIONS, name)) {
-        report(`/policy/${name}`, 'there is no such action; docs/policy.md lists them all')
+        report(placeOf(name), 'there is no such action; docs/policy.md lists them all')
       }
     }
     const entries = Object.entries<ActionEntry>(ACTIONS)
     for (const [name, entry] of entries) {
-      const rule = this.#read(overrides[name] ?? entry.rule, `/policy/${name}`)
+      const rule = this.#read(overrides[name] ?? entry.rule, placeOf(name))
       if (rule !== undefined) this.#rules.set(name, rule)
     }
     for (const [name, { scope }] of entries) {
       const rule = this.#rules.get(name)
-      if (rule !== undefined) this.#checkNeeds(rule, scope, [name], `/policy/${name}`)
+      if (rule !== undefined) this.#checkNeeds(rule, scope, [name], placeOf(name))
     }
   }
 
@@ -69,8 +71,8 @@ export class RuleBook {
     for (const attribute of rule.attributes) {
       if (SEEN[scope].has(attribute)) continue
       const last = path.at(-1)
-      const via = last === undefined || path.length === 1 ? '' : ` (in rule:${last})`
-      this.#report(pointer, `cannot use %(${attribute})s${via}: ${whyUnseen(path[0], scope)}`)
+      const via = last === undefined || pointer === placeOf(last) ? '' : ` (in rule:${last})`
+      this.#report(pointer, `cannot use %(${attribute})s${via}: ${whyUnseen(pointer, scope)}`)
     }
     for (const name of rule.references) {
       if (path.includes(name)) {

@@ -24,7 +24,8 @@ function caller({ roles = '', serviceRoles = '', project = 'P1' }: Who): Caller 
   }
 }
 
-const policyOf = (policy: Record<string, string>) => createAccess({ policy }).policy
+const policyOf = (policy: Record<string, string>) =>
+  createAccess({ policy, propertyProtections: [] }).policy
 
 function faultsOf(policy: Record<string, string>): readonly string[] {
   try {

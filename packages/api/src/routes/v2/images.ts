@@ -9,6 +9,7 @@ import { registryCaller } from '../../identity/caller.ts'
 import { applyPatch } from '../../images/apply-patch.ts'
 import { patchDialect, readPatch } from '../../images/json-patch.ts'
 import { newImage } from '../../images/new-image.ts'
+import { askedBy, shownTo } from '../../images/shown-properties.ts'
 import { pageTail } from './page-links.ts'
 
 export interface ImageParams {
@@ -17,22 +18,25 @@ export interface ImageParams {
 
 const PAGE_HEAD = Buffer.from('{"images":')
 
-/** Sends the registry's JSON as it came. */
-function sendDocument(reply: FastifyReply, raw: RawDocument, status = 200): FastifyReply {
-  return reply.code(status).type('application/json').send(raw.body)
-}
-
 /** List, create, show, change and delete images (R1–R5). */
 export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
   const { registry, config, policy } = context
-  const rules = { limits: config.limits, policy }
+  const { protections } = context
+  const rules = { limits: config.limits, policy, protections }
+  /** Sends the registry's JSON as it came, but for what is hidden from the caller. */
+  const sendDocument = (reply: FastifyReply, raw: RawDocument, status = 200): FastifyReply => {
+    const body = shownTo(reply.request.caller, protections, raw.body)
+    return reply.code(status).type('application/json').send(body)
+  }
 
   app.get('/images', async (request, reply) => {
     policy.demand(request.caller, 'get_images')
     policy.demand(request.caller, 'get_image')
     const { query } = splitTarget(request.originalUrl)
-    const page = await registry.listImages(registryCaller(request), query)
-    const body = Buffer.concat([PAGE_HEAD, page.body, pageTail(query, page.nextMarker)])
+    const asked = askedBy(request.caller, protections, query)
+    const page = await registry.listImages(registryCaller(request), asked)
+    const images = shownTo(request.caller, protections, page.body)
+    const body = Buffer.concat([PAGE_HEAD, images, pageTail(query, page.nextMarker)])
     return reply.type('application/json').send(body)
   })
 
