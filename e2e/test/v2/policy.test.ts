@@ -127,7 +127,7 @@ t.test('POL6: a rule that cannot be ends the start with its place', async (t) =>
   )
   t.not(code, 0)
   t.match(stderr, /\/api\/policy\/fly: there is no such action; .*\(.*tank\.yaml\)/)
-  t.match(stderr, /\/api\/policy\/modify_image: the rule "role:" .* names nothing after the colon/)
+  t.match(stderr, /\/api\/policy\/modify_image: the rule "role:": .* names nothing after the colon/)
 })
 
 t.test('property protections', async (t) => {

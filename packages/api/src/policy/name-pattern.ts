@@ -71,7 +71,7 @@ class PatternReader {
 
   whole(): Step {
     const step = this.#alternatives()
-    if (this.#parts.length > 0) throw new PatternError("has a ')' too many")
+    if (this.#parts.length > 0) throw new PatternError("it has a ')' too many")
     return step
   }
 
@@ -117,13 +117,13 @@ class PatternReader {
     if (mark === '$') {
       return (text, from) => new Set([...from].filter((place) => place === text.length))
     }
-    if (all === '[' || all === '\\') throw new PatternError(`has a '${all}' that nothing ends`)
+    if (all === '[' || all === '\\') throw new PatternError(`it has a '${all}' that nothing ends`)
     return single((character) => character === all)
   }
 
   #group(): Step {
     const step = this.#alternatives()
-    if (this.#parts.shift()?.[0] !== ')') throw new PatternError("lacks a ')'")
+    if (this.#parts.shift()?.[0] !== ')') throw new PatternError("it lacks a ')'")
     return step
   }
 }
@@ -133,7 +133,7 @@ function ofClass(source: string): Step {
   try {
     test = new RegExp(`^${source}$`, 'u')
   } catch {
-    throw new PatternError(`has the class ${source}, which is not right`)
+    throw new PatternError(`it has the class ${source}, which is not right`)
   }
   return single((character) => test.test(character))
 }
@@ -142,7 +142,7 @@ function ofEscape(escaped: string): Step {
   const [, character = ''] = [...escaped]
   if (/[A-Za-z0-9]/.test(character)) {
     throw new PatternError(
-      `has '${escaped}'; of the escapes with letters there are \\d \\w \\s \\D \\W \\S`
+      `it has '${escaped}'; of the escapes with letters there are \\d \\w \\s \\D \\W \\S`
     )
   }
   return single((each) => each === character)
@@ -156,7 +156,7 @@ function ofEscape(escaped: string): Step {
  * @throws {PatternError}
  */
 export function readNamePattern(pattern: string): (name: string) => boolean {
-  if (pattern === '') throw new PatternError('is empty')
+  if (pattern === '') throw new PatternError('it is empty')
   const step = new PatternReader(pattern).whole()
   return (name) => step([...name], new Set([0])).size > 0
 }

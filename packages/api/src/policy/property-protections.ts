@@ -27,7 +27,7 @@ function readPattern(pattern: string, pointer: string, report: Report): Section[
     return readNamePattern(pattern)
   } catch (error) {
     if (!(error instanceof PatternError)) throw error
-    report(pointer, `the pattern ${JSON.stringify(pattern)} ${error.message}`)
+    report(pointer, `the pattern ${JSON.stringify(pattern)}: ${error.message}`)
     return () => false
   }
 }

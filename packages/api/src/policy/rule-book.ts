@@ -61,7 +61,7 @@ export class RuleBook {
       return readRule(text, (name) => (subject) => this.holds(name, subject))
     } catch (error) {
       if (!(error instanceof RuleError)) throw error
-      this.#report(pointer, `the rule ${JSON.stringify(text)} ${error.message}`)
+      this.#report(pointer, `the rule ${JSON.stringify(text)}: ${error.message}`)
       return undefined
     }
   }

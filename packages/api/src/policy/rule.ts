@@ -73,7 +73,7 @@ class RuleReader {
 
   whole(): Check {
     if (this.#tokens.length === 0) {
-      throw new RuleError("is empty; write '@' for everyone or '!' for nobody")
+      throw new RuleError("it is empty; write '@' for everyone or '!' for nobody")
     }
     const check = this.#either()
     const [rest] = this.#tokens
@@ -112,7 +112,7 @@ class RuleReader {
       return check
     }
     const token = this.#tokens.shift()
-    if (token === undefined) throw new RuleError('ends where a check is expected')
+    if (token === undefined) throw new RuleError('it ends where a check is expected')
     if (token === '@') return () => true
     if (token === '!') return () => false
     const literal = /^'([^']*)':(.*)$/.exec(token)

@@ -94,7 +94,7 @@ t.test('POL6: nobody owns what has no owner', async (t) => {
 t.test('POL6: what cannot be read is refused with its place', async (t) => {
   const cases: [policy: Record<string, string>, message: RegExp][] = [
     [{ fly: '@' }, /^\/policy\/fly: there is no such action/],
-    [{ modify_image: '' }, /^\/policy\/modify_image: the rule "" is empty; write '@'/],
+    [{ modify_image: '' }, /^\/policy\/modify_image: the rule "": it is empty; write '@'/],
     [{ modify_image: '  ' }, /is empty/],
     [{ modify_image: 'role:' }, /'role:' names nothing after the colon/],
     [{ modify_image: 'role:%(owner)s' }, /needs a plain name/],
