@@ -71,7 +71,7 @@ export interface Stack {
 
 export type Doc = Record<string, unknown> & { readonly id: string; readonly status: string }
 
-interface JsonAnswer {
+export interface JsonAnswer {
   readonly status: number
   readonly headers: Answer['headers']
   // biome-ignore lint/suspicious/noExplicitAny: tests look at whatever was answered

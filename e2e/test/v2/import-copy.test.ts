@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { createRegistryClient, type RegistryClient } from '@tank/client'
 import t from 'tap'
+import { cutOff } from '../../src/cut-off.ts'
 import { FakeStore } from '../../src/fake-store.ts'
 import { ADMIN, openStack, P1, P2, type Stack } from '../../src/stack.ts'
 import { until } from '../../src/wait.ts'
@@ -20,6 +20,7 @@ async function open(registry: Record<string, unknown> = {}, api: Record<string, 
       stores: STORES,
       defaultStore: 'main',
       jobs: { pollSeconds: 0.3 },
+      imports: { methods: ['copy-image'] },
       ...api
     },
     registry,
@@ -334,17 +335,3 @@ t.test('a worker that is stopped gives its work back at once', async (t) => {
   t.teardown(() => second.stop())
   t.match(await over(stack, id), { stores: 'main,b' })
 })
-
-/** A registry client whose network can be cut: nothing listens where it then asks. */
-function cutOff(client: RegistryClient, isCut: () => boolean): RegistryClient {
-  const nowhere = createRegistryClient({ urls: ['http://127.0.0.1:1'], secret: 'none' })
-  return new Proxy(client, {
-    get(target, name) {
-      const live: unknown = Reflect.get(target, name)
-      const dead: unknown = Reflect.get(nowhere, name)
-      if (typeof live !== 'function' || typeof dead !== 'function') return live
-      return (...args: unknown[]) =>
-        isCut() ? dead.apply(nowhere, args) : live.apply(target, args)
-    }
-  })
-}

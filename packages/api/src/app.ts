@@ -12,6 +12,7 @@ import type {
   FastifyServerOptions
 } from 'fastify'
 import { copyJob } from './background/copy-job.ts'
+import { importJob } from './background/import-job.ts'
 import { createJobWorker } from './background/job-worker.ts'
 import { locationJob } from './background/location-job.ts'
 import { createCollector } from './collector.ts'
@@ -126,7 +127,7 @@ function openContext(
       secureHashing: config.locations.secureHashing,
       stallMs: config.jobs.stallSeconds * 1000
     },
-    handlers: { copy: copyJob, location: locationJob },
+    handlers: { copy: copyJob, location: locationJob, import: importJob },
     running,
     worker,
     concurrency: config.jobs.concurrency,

@@ -114,7 +114,7 @@ const jobs = Type.Object(
       default: 2,
       minimum: 0,
       description:
-        'Background work (copies, outside locations) that this process does at once; 0: none.'
+        'Background work (imports, copies, outside locations) that this process does at once; 0: none.'
     }),
     pollSeconds: Type.Number({
       default: 5,
@@ -132,9 +132,10 @@ const jobs = Type.Object(
 
 const imports = Type.Object(
   {
-    methods: Type.Array(Type.Union([Type.Literal('copy-image')]), {
-      default: ['copy-image'],
-      description: 'Import methods that clients may use.'
+    methods: Type.Array(Type.Union([Type.Literal('web-download'), Type.Literal('copy-image')]), {
+      default: ['web-download', 'copy-image'],
+      description:
+        'Import methods that clients may use. `web-download` is offered where a store reads the web.'
     })
   },
   { additionalProperties: false, default: {} }

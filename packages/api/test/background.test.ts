@@ -246,7 +246,7 @@ function queueOf(count: number) {
 function workerOf(registry: object, copy: JobHandler, concurrency = 2) {
   const running = createRunningUploads()
   const context = contextOf(registry, storesOf({}))
-  const handlers = { copy, location: copy }
+  const handlers = { copy, location: copy, import: copy }
   const options = { context, handlers, running, worker: 'w', concurrency, pollMs: 60_000, log }
   return { running, jobs: createJobWorker(options) }
 }

@@ -1,5 +1,5 @@
 import type { ImageStatus } from './image.ts'
-import type { BackgroundKind, BlobFacts, Lease, Placement } from './registry-api.ts'
+import type { BackgroundKind, BlobFacts, Lease, Placement, ShownBlob } from './registry-api.ts'
 
 /** Body of `POST /v1/operations/enqueue`: work that any worker may do. Idempotent by `id`. */
 export interface EnqueueOperation {
@@ -12,7 +12,7 @@ export interface EnqueueOperation {
   readonly to: ImageStatus | null
   /** Status to fall back to when the work fails. */
   readonly fallback: ImageStatus
-  /** Stores that the worker has to have: the targets of a copy, the store of a location. */
+  /** Stores that the worker has to have: the targets of a copy or an import, the store of a location. */
   readonly stores: readonly string[]
   /** One target that fails is the failure of the whole, and takes the others back. */
   readonly must_succeed: boolean
@@ -20,11 +20,16 @@ export interface EnqueueOperation {
   readonly input: Readonly<Record<string, unknown>>
   /** Only of kind `location`: the blob that the image gets, and the outside location. */
   readonly location: { readonly blob_id: string; readonly placement: Placement } | null
+  /**
+   * Only of kind `import`: the blob that data from outside becomes, and the store that reads it.
+   * Without it the data is what was staged for the image.
+   */
+  readonly outside?: { readonly blob_id: string; readonly store: string }
 }
 
 export type TargetState = 'waiting' | 'writing' | 'stored' | 'failed'
 
-/** One store that a copy goes to. */
+/** One store that a copy or an import goes to. */
 export interface OperationTarget {
   readonly store: string
   readonly state: TargetState
@@ -52,6 +57,8 @@ export interface Job extends Lease {
   readonly input: Readonly<Record<string, unknown>>
   /** Only of kind `location`. */
   readonly placement: Placement | null
+  /** Only of kind `import`: data that lies in stores of ours already, staged or by an earlier try. */
+  readonly source: { readonly blob: ShownBlob; readonly placements: readonly Placement[] } | null
   /** Who asked for it. */
   readonly project: string | null
   readonly user: string | null

@@ -67,7 +67,10 @@ export interface ImageData {
   readonly placements: readonly Placement[]
 }
 
-/** `copy`: to further stores. `location`: takes over data that lies outside. */
+/**
+ * `copy`: to further stores. `location`: takes over data that lies outside. `import`: makes data that
+ * was staged, or that is fetched from outside, the image's.
+ */
 export type OperationKind =
   | 'upload'
   | 'stage'
@@ -77,7 +80,7 @@ export type OperationKind =
   | 'convert'
   | 'delete'
 /** Kinds that wait for a worker to claim them. */
-export type BackgroundKind = Extract<OperationKind, 'copy' | 'location'>
+export type BackgroundKind = Extract<OperationKind, 'copy' | 'location' | 'import'>
 export type OperationState = 'pending' | 'running' | 'success' | 'failure'
 
 /** Body of `POST /v1/operations`: the write-ahead record of an upload. Idempotent by `id` and `attempt`. */

@@ -9,12 +9,13 @@ import {
   oneOf,
   PlacementSchema,
   Reason,
+  ShownBlobSchema,
   strict,
   Token,
   Uuid
 } from './schemas.ts'
 
-const Kind = oneOf(['copy', 'location'])
+const Kind = oneOf(['copy', 'location', 'import'])
 const Stores = Type.Array(Token, { maxItems: 1000 })
 const Input = Type.Unsafe<Record<string, unknown>>({
   type: 'object',
@@ -34,7 +35,17 @@ export const EnqueueOperationSchema = Type.Object(
     stores: Type.Array(Token, { minItems: 1, maxItems: 1000 }),
     must_succeed: Type.Boolean(),
     input: Input,
-    location: nullable(Type.Object({ blob_id: Uuid, placement: PlacementSchema }, strict))
+    location: nullable(Type.Object({ blob_id: Uuid, placement: PlacementSchema }, strict)),
+    outside: Type.Optional(
+      Type.Object(
+        { blob_id: Uuid, store: Token },
+        {
+          ...strict,
+          description:
+            'Only of kind `import`: the blob that data from outside becomes, and the store that reads it; without it the staged data of the image is taken'
+        }
+      )
+    )
   },
   strict
 )
@@ -60,6 +71,7 @@ const JOB = Type.Object({
   ),
   input: Input,
   placement: nullable(PlacementSchema),
+  source: nullable(Type.Object({ blob: ShownBlobSchema, placements: Type.Array(PlacementSchema) })),
   project: text,
   user: text,
   request_id: text,

@@ -112,20 +112,20 @@ export const PlacementSchema = Type.Object(
   strict
 )
 
+export const ShownBlobSchema = Type.Object({
+  ...BLOB_FACTS,
+  sha256: nullable(Sha256),
+  id: Uuid,
+  completed_at: time('RFC 3339, UTC')
+})
+
 export const ImageDataSchema = Type.Object({
   id: Uuid,
   status: ImageStatus,
   visibility: oneOf(VISIBILITIES),
   owner: nullable(Type.String()),
   updated_at: time('RFC 3339, UTC'),
-  blob: nullable(
-    Type.Object({
-      ...BLOB_FACTS,
-      sha256: nullable(Sha256),
-      id: Uuid,
-      completed_at: time('RFC 3339, UTC')
-    })
-  ),
+  blob: nullable(ShownBlobSchema),
   placements: Type.Array(PlacementSchema)
 })
 

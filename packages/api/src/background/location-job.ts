@@ -1,10 +1,11 @@
 import { finished } from 'node:stream/promises'
 import { type BlobFacts, type Placement, TankError } from '@tank/model'
-import { isStoreError, type Store } from '@tank/store'
+import type { Store } from '@tank/store'
 import { openWithin } from '../download/open-within.ts'
 import { type LocationInput, readLocationInput, type Validation } from '../locations/input.ts'
 import { insist } from './insist.ts'
 import type { JobContext, JobHandler, JobRun } from './job.ts'
+import { algorithmsFor, checkSize, coarse, factsOf, unreadable } from './outside.ts'
 import { readHashed } from './read-whole.ts'
 import { untilAborted } from './until-aborted.ts'
 
@@ -12,23 +13,6 @@ interface Outside {
   readonly store: Store
   readonly placement: Placement
   readonly validation: Validation | null
-}
-
-/** Whatever is behind an address, failures look alike (S-17); the log has the cause. */
-function unreadable(cause: unknown): TankError {
-  return new TankError('DATA_UNAVAILABLE', 'The data at the location cannot be used', { cause })
-}
-
-/** Lets errors of ours through, and the end of the work. */
-function coarse(run: JobRun, error: unknown): unknown {
-  if (run.signal.aborted) return run.signal.reason
-  return error instanceof TankError && !isStoreError(error.cause) ? error : unreadable(error)
-}
-
-function checkSize(context: JobContext, size: number | undefined): void {
-  if (size !== undefined && size > context.cap) {
-    throw new TankError('TOO_LARGE', `An image has at most ${context.cap} bytes`)
-  }
 }
 
 async function sizeOf(context: JobContext, run: JobRun, outside: Outside) {
@@ -52,25 +36,16 @@ async function readFacts(
   size: number | undefined
 ): Promise<BlobFacts> {
   const algorithm = validation?.os_hash_algo ?? context.osHashAlgo
-  const algorithms = new Set(['sha256', ...(context.md5 ? ['md5'] : []), algorithm])
+  const algorithms = algorithmsFor(context, algorithm)
   const { signal } = run
   let read: ReturnType<typeof readHashed> | undefined
   try {
     const options = { range: undefined, signal, deadlineMs: context.reading.storeMs }
     const { body } = await openWithin(store, placement.key, options)
-    read = readHashed(context, run, body, { size, algorithms: [...algorithms] })
+    read = readHashed(context, run, body, { size, algorithms })
     read.body.resume()
     await finished(read.body, { signal, writable: false })
-    const digests = await read.finish()
-    return {
-      size: read.body.received,
-      sha256: digests.sha256 ?? '',
-      md5: digests.md5 ?? null,
-      os_hash_algo: algorithm,
-      os_hash_value: digests[algorithm] ?? null,
-      virtual_size: null,
-      format: null
-    }
+    return factsOf(read.body.received, await read.finish(), algorithm)
   } catch (error) {
     read?.drop()
     const failure = read?.failure ?? error

@@ -1,6 +1,5 @@
 import { PassThrough, type Readable } from 'node:stream'
-import type { ImageData } from '@tank/model'
-import { BlobReader } from '../download/blob-reader.ts'
+import { BlobReader, type StoredData } from '../download/blob-reader.ts'
 import type { Digests } from '../ingest/digests.ts'
 import { Intake } from '../ingest/intake.ts'
 import type { JobContext, JobRun } from './job.ts'
@@ -63,7 +62,7 @@ export function readHashed(
 export async function readWhole(
   context: JobContext,
   run: JobRun,
-  data: ImageData,
+  data: StoredData,
   algorithms: readonly string[]
 ): Promise<WholeRead> {
   const stop = new AbortController()

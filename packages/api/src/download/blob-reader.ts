@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type ImageData, type Placement, TankError } from '@tank/model'
+import { type Placement, type ShownBlob, TankError } from '@tank/model'
 import { type ByteRange, type ImageSource, isStoreError, type Stores } from '@tank/store'
 import type { FastifyBaseLogger } from 'fastify'
 import { Forward } from './forward.ts'
@@ -15,8 +15,17 @@ export interface ReadContext {
   readonly storeMs: number
 }
 
+/** Bytes that lie in stores, each placement with all of them. */
+export interface StoredData {
+  /** Of the image that they belong to. */
+  readonly id: string
+  /** null: there are none */
+  readonly blob: Omit<ShownBlob, 'id' | 'completed_at'> | null
+  readonly placements: readonly Placement[]
+}
+
 export interface ReadRequest {
-  readonly data: ImageData
+  readonly data: StoredData
   readonly range: ByteRange | undefined
   /** Stores to try before the others (B10). */
   readonly prefer: readonly string[]

@@ -1,4 +1,5 @@
 import { TankError } from '@tank/model'
+import { importInput } from './import-input.ts'
 import type { ImportMethod } from './import-method.ts'
 import { targetStores } from './target-stores.ts'
 
@@ -21,7 +22,7 @@ export const copyImage: ImportMethod = {
       fallback: 'active',
       stores: targets,
       must_succeed: request.allMustSucceed,
-      input: { image_id: image.id, import_req: request.body, backend: targets },
+      input: importInput(image.id, request, targets),
       location: null
     }
   }

@@ -13,6 +13,21 @@ export function exactTime(column: string): string {
   return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 }
 
+/** SQL of a blob as the Registry API shows it. */
+export function blobDocument(alias: string): string {
+  const b = alias
+  return `jsonb_build_object('id', ${b}.id, 'size', ${b}.size, 'sha256', ${b}.sha256,
+    'md5', ${b}.md5, 'os_hash_algo', ${b}.os_hash_algo, 'os_hash_value', ${b}.os_hash_value,
+    'virtual_size', ${b}.virtual_size, 'format', ${b}.format,
+    'completed_at', ${exactTime(`${b}.completed_at`)})`
+}
+
+/** SQL of a placement as the Registry API shows it. */
+export function placementDocument(alias: string): string {
+  const p = alias
+  return `jsonb_build_object('id', ${p}.id, 'store', ${p}.store, 'key', ${p}.key, 'role', ${p}.role)`
+}
+
 /** SQL of a JSON value that may be any text. */
 const text = (sql: string) => `coalesce(to_json(${sql})::text, 'null')`
 /** SQL of a JSON value that needs no escapes: a word of ours, or digits and letters. */

@@ -1,6 +1,6 @@
 import { isUuid, type RegistryCaller, TankError } from '@tank/model'
 import type { Database } from '../db/database.ts'
-import { displayId, documentText, exactTime } from './document.ts'
+import { blobDocument, displayId, documentText, exactTime, placementDocument } from './document.ts'
 import { visibilityValues, visibleById } from './visibility.ts'
 
 /** An image as JSON text, and its version for `ETag`. */
@@ -33,14 +33,11 @@ export async function showImage(
   return { body: row[0] as string, version: row[1] as number }
 }
 
-const BLOB = `SELECT jsonb_build_object('id', b.id, 'size', b.size, 'sha256', b.sha256,
-    'md5', b.md5, 'os_hash_algo', b.os_hash_algo, 'os_hash_value', b.os_hash_value,
-    'virtual_size', b.virtual_size, 'format', b.format,
-    'completed_at', ${exactTime('b.completed_at')})
+const BLOB = `SELECT ${blobDocument('b')}
   FROM blobs b WHERE b.id = i.blob_id AND b.completed_at IS NOT NULL`
 
-const PLACEMENTS = `SELECT coalesce(jsonb_agg(jsonb_build_object('id', p.id, 'store', p.store,
-    'key', p.key, 'role', p.role) ORDER BY p.created_at, p.id), '[]')
+const PLACEMENTS = `SELECT
+    coalesce(jsonb_agg(${placementDocument('p')} ORDER BY p.created_at, p.id), '[]')
   FROM placements p WHERE p.blob_id = i.blob_id AND p.state = 'stored'
     AND p.role IN ('data', 'external')`
 

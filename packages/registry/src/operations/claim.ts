@@ -2,19 +2,20 @@ import type { ClaimOperation, Job, Placement } from '@tank/model'
 import { noteChange } from '../changes.ts'
 import type { Settings } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
-import { displayId } from '../images/document.ts'
+import { blobDocument, displayId, placementDocument } from '../images/document.ts'
 import { lockImage } from '../images/lock.ts'
 import { OPERATION_COLUMNS, type RunningOperation } from './end.ts'
 import { leaseOf } from './lease.ts'
 import { markImage } from './marks.ts'
 
-/** A copy needs its source as well as its targets. */
+const HELD = `SELECT FROM placements p WHERE p.blob_id = o.blob_id AND p.state = 'stored'`
+
+/** A copy needs its source as well as its targets, an import of staged data what was staged. */
 const NEXT = `SELECT ${OPERATION_COLUMNS} FROM operations o
   WHERE o.state = 'pending' AND o.background AND o.not_before <= now()
     AND o.kind = ANY($1) AND o.stores <@ $2::text[]
-    AND (o.kind <> 'copy' OR EXISTS (
-      SELECT FROM placements p
-      WHERE p.blob_id = o.blob_id AND p.state = 'stored' AND p.store = ANY($2)))
+    AND (o.kind = 'location' OR EXISTS (${HELD} AND p.store = ANY($2))
+      OR (o.kind = 'import' AND NOT EXISTS (${HELD})))
   ORDER BY o.not_before, o.created_at LIMIT 1 FOR UPDATE SKIP LOCKED`
 
 const TAKE = `UPDATE operations SET state = 'running', attempt = $2, worker = $3,
@@ -25,11 +26,18 @@ const TAKE = `UPDATE operations SET state = 'running', attempt = $2, worker = $3
 const SET_STATUS = `UPDATE images SET status = $2, version = version + 1, updated_at = now()
   WHERE id = $1 AND status <> $2`
 
+/** What an import needs not fetch: staged data, or what an earlier try has written. */
+const SOURCE = `SELECT jsonb_build_object('blob', ${blobDocument('b')}, 'placements', (
+    SELECT coalesce(jsonb_agg(${placementDocument('p')} ORDER BY p.created_at, p.id), '[]')
+    FROM placements p WHERE p.blob_id = b.id
+      AND ((p.operation_id = o.id AND p.state = 'ready') OR p.state = 'stored')))
+  FROM blobs b WHERE o.kind = 'import' AND b.id = o.blob_id AND b.completed_at IS NOT NULL`
+
 const JOB = `SELECT o.id, o.kind, o.tries, o.must_succeed, o.targets, o.input,
     coalesce((SELECT ${displayId('i')} FROM images i WHERE i.id = o.image_id),
       o.image_id::text) AS image_id,
-    (SELECT jsonb_build_object('id', p.id, 'store', p.store, 'key', p.key, 'role', p.role)
-      FROM placements p WHERE p.id = o.placement_id) AS placement,
+    (SELECT ${placementDocument('p')} FROM placements p WHERE p.id = o.placement_id) AS placement,
+    (${SOURCE}) AS source,
     o.caller_project AS project, o.caller_user AS user, o.request_id
   FROM operations o WHERE o.background AND o.state = 'running' AND o.attempt = $1`
 

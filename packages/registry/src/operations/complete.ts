@@ -5,9 +5,10 @@ import { type Database, type Executor, run } from '../db/database.ts'
 import { charge, checkQuotas } from '../usage.ts'
 import { failOperation, type RunningOperation } from './end.ts'
 import { lockOperation } from './find.ts'
+import { SHOW_DATA } from './finish.ts'
 import { markImage } from './marks.ts'
 import { type Held, holdOperation } from './run-target.ts'
-import { publishTargets } from './targets.ts'
+import { hasTargets, publishTargets } from './targets.ts'
 
 const SUCCEED = `UPDATE operations SET state = 'success', lease_until = NULL, reserved = 0,
     ended_at = now(), updated_at = now()
@@ -16,9 +17,24 @@ const SUCCEED = `UPDATE operations SET state = 'success', lease_until = NULL, re
 const ERROR = 'SELECT error FROM operations WHERE id = $1'
 
 function hasFailed({ kind, targets, must_succeed }: RunningOperation): boolean {
-  if (kind !== 'copy') return false
+  if (!hasTargets(kind)) return false
   const stored = targets.filter(({ state }) => state === 'stored').length
   return must_succeed ? stored < targets.length : stored === 0
+}
+
+const PROMOTE = `UPDATE placements SET role = 'data'
+  WHERE blob_id = $1 AND role = 'staged' AND state = 'stored' AND store = ANY($2)`
+
+const UNSTAGE = `UPDATE placements SET state = 'garbage', garbage_at = now(), next_at = now()
+  WHERE blob_id = $1 AND role = 'staged' AND state = 'stored'`
+
+/** Staged bytes become the image's where it was to be stored; all other ones have done their work. */
+async function showImport(trx: Executor, { image, operation }: Held): Promise<void> {
+  const { blob_id, targets } = operation
+  const stored = targets.filter(({ state }) => state === 'stored').map(({ store }) => store)
+  await run(trx, PROMOTE, [blob_id, stored])
+  await run(trx, UNSTAGE, [blob_id])
+  await run(trx, SHOW_DATA, [image.id, 'active', blob_id])
 }
 
 async function succeed(
@@ -28,14 +44,18 @@ async function succeed(
   quotas: Quotas
 ): Promise<void> {
   await run(trx, SUCCEED, [operation.id])
-  const { bytes } =
-    operation.kind === 'copy' ? await publishTargets(trx, operation.id, image.id) : { bytes: 0 }
+  const isImport = operation.kind === 'import'
+  if (isImport) await showImport(trx, { image, operation })
+  const { bytes } = hasTargets(operation.kind)
+    ? await publishTargets(trx, operation.id, image.id)
+    : { bytes: 0 }
   await markImage(trx, operation, 'over', operation.targets)
   await charge(trx, operation.project, { uploads: -1, reserved: -operation.reserved })
   await noteChange(trx, image.id, 'operation.finish', caller, {
     operation: operation.id,
     kind: operation.kind,
-    targets: operation.targets
+    targets: operation.targets,
+    ...(isImport ? { status: 'active' } : {})
   })
   if (image.owner !== null && bytes > 0) await checkQuotas(trx, image.owner, { bytes }, quotas)
 }

@@ -5,7 +5,7 @@ import { forgetBlob, releaseBlob } from '../garbage.ts'
 import type { LockedImage } from '../images/lock.ts'
 import { charge } from '../usage.ts'
 import { markImage } from './marks.ts'
-import { discardTargets } from './targets.ts'
+import { discardTargets, hasTargets } from './targets.ts'
 
 /** A running operation, locked. */
 export interface RunningOperation {
@@ -57,13 +57,10 @@ const FALL_BACK_EMPTY = `UPDATE images SET status = $2, size = NULL, virtual_siz
     version = version + 1, updated_at = now()
   WHERE id = $1`
 
-async function fallBack(
-  trx: Executor,
-  image: LockedImage,
-  operation: RunningOperation
-): Promise<void> {
-  const empty = operation.fallback === 'queued' || operation.fallback === 'killed'
-  await run(trx, empty ? FALL_BACK_EMPTY : FALL_BACK, [image.id, operation.fallback])
+/** Gives an image another status; one that has no data lets go of what it had. */
+async function fallBack(trx: Executor, image: LockedImage, status: ImageStatus): Promise<void> {
+  const empty = status === 'queued' || status === 'killed'
+  await run(trx, empty ? FALL_BACK_EMPTY : FALL_BACK, [image.id, status])
   if (empty && image.blob_id !== null) await releaseBlob(trx, image.blob_id)
 }
 
@@ -81,9 +78,11 @@ async function dropPlacements(
   operation: RunningOperation,
   keepBytes: boolean
 ): Promise<number> {
-  if (operation.kind === 'copy') {
-    await discardTargets(trx, operation.id, ['writing', 'ready'], keepBytes)
-    if (operation.background) return 0
+  if (operation.background && hasTargets(operation.kind)) {
+    const unsized = operation.reserved
+    await discardTargets(trx, operation.id, { states: ['writing', 'ready'], keepBytes, unsized })
+    if (operation.blob_id !== null) await forgetBlob(trx, operation.blob_id)
+    return 0
   }
   const kept = keepBytes && operation.project !== null ? operation.reserved : 0
   await run(trx, DISCARD, [operation.placement_id, kept])
@@ -104,7 +103,9 @@ export async function failOperation(
   const targets = failedTargets(operation)
   await run(trx, FAIL, [operation.id, failure.reason, JSON.stringify(targets)])
   // what nobody has claimed yet has not changed the image
-  if (!image.deleted && image.status === operation.to_status) await fallBack(trx, image, operation)
+  if (!image.deleted && image.status === operation.to_status) {
+    await fallBack(trx, image, operation.fallback)
+  }
   const kept = await dropPlacements(trx, operation, failure.keepBytes)
   if (operation.background && !image.deleted) await markImage(trx, operation, 'over', targets)
   await charge(trx, operation.project, {

@@ -1,4 +1,9 @@
-import { type EnqueueOperation, type RegistryCaller, TankError } from '@tank/model'
+import {
+  type EnqueueOperation,
+  type OperationTarget,
+  type RegistryCaller,
+  TankError
+} from '@tank/model'
 import { noteChange } from '../changes.ts'
 import type { Settings } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
@@ -50,65 +55,108 @@ const SOURCE = `SELECT b.size,
       WHERE p.blob_id = b.id AND p.state = 'stored' AND p.store = ANY($2)) AS held
   FROM blobs b WHERE b.id = $1 AND b.completed_at IS NOT NULL`
 
-/** Bytes that a copy will take in all its targets together. */
-async function copyBytes(
+/** What an operation begins with. */
+interface Plan {
+  readonly targets: readonly OperationTarget[]
+  /** Bytes that it will take in all its targets together; null: nobody knows. */
+  readonly reserve: number | null
+}
+
+async function planCopy(
   trx: Executor,
   image: LockedImage,
   stores: readonly string[]
-): Promise<number> {
+): Promise<Plan> {
   const [source] = await run<{ size: number; held: string[] }>(trx, SOURCE, [image.blob_id, stores])
   if (source === undefined) throw new TankError('IMAGE_STATE', 'The image has no data to copy.')
   const [held] = source.held
   if (held !== undefined) {
     throw new TankError('INVALID_REQUEST', `The image is in store '${held}' already.`)
   }
-  return source.size * stores.length
+  return { targets: waitFor(stores), reserve: source.size * stores.length }
+}
+
+/** Where staged data lies already nothing has to be written. */
+async function planImport(
+  trx: Executor,
+  image: LockedImage,
+  stores: readonly string[]
+): Promise<Plan> {
+  const [source] = await run<{ size: number; held: string[] }>(trx, SOURCE, [image.blob_id, stores])
+  if (source === undefined) throw new TankError('IMAGE_STATE', 'Nothing was staged for the image.')
+  const held = new Set(source.held)
+  const targets = waitFor(stores).map(
+    (target): OperationTarget => (held.has(target.store) ? { ...target, state: 'stored' } : target)
+  )
+  const waiting = targets.filter(({ state }) => state === 'waiting').length
+  return { targets, reserve: source.size * waiting }
+}
+
+function waitFor(stores: readonly string[]): OperationTarget[] {
+  return stores.map((store) => ({ store, state: 'waiting' }))
+}
+
+async function planOf(
+  trx: Executor,
+  image: LockedImage,
+  { kind, stores, outside }: EnqueueOperation
+): Promise<Plan> {
+  if (kind === 'copy') return planCopy(trx, image, stores)
+  if (kind === 'location') return { targets: [], reserve: 0 }
+  if (outside === undefined) return planImport(trx, image, stores)
+  return { targets: waitFor(stores), reserve: null }
 }
 
 const INSERT = `INSERT INTO operations (id, image_id, kind, exclusive, state, attempt, to_status,
     fallback, blob_id, placement_id, reserved, reserve_known, project, caller_project, caller_user,
     request_id, background, stores, targets, must_succeed, input)
-  VALUES ($1, $2, $3, true, 'pending', '', $4, $5, $6, $7, $8, true, $9, $10, $11, $12, true, $13,
-    $14, $15, $16)`
+  VALUES ($1, $2, $3, true, 'pending', '', $4, $5, $6, $7, coalesce($8::bigint, 0), $8::bigint IS NOT NULL, $9,
+    $10, $11, $12, true, $13, $14, $15, $16)`
 
 async function insertOperation(
   trx: Executor,
   caller: RegistryCaller,
   image: LockedImage,
   operation: EnqueueOperation,
-  reserved: number
+  { targets, reserve }: Plan
 ): Promise<void> {
-  const { location, stores } = operation
-  const targets =
-    operation.kind === 'copy' ? stores.map((store) => ({ store, state: 'waiting' })) : []
+  const { location, outside, stores } = operation
   await run(trx, INSERT, [
     operation.id,
     image.id,
     operation.kind,
     operation.to,
     operation.fallback,
-    location?.blob_id ?? image.blob_id,
+    location?.blob_id ?? outside?.blob_id ?? image.blob_id,
     location?.placement.id ?? null,
-    reserved,
+    reserve,
     image.owner,
     caller.project,
     caller.user,
     caller.requestId,
-    stores,
+    outside === undefined ? stores : [...new Set([...stores, outside.store])],
     JSON.stringify(targets),
     operation.must_succeed,
     JSON.stringify(operation.input)
   ])
 }
 
-function checkForm({ kind, location, stores }: EnqueueOperation): void {
-  const isLocation = kind === 'location'
-  const fits = isLocation
-    ? location?.placement.role === 'external' && stores.length === 1
-    : location === null && new Set(stores).size === stores.length
-  if (!fits || (isLocation && stores[0] !== location?.placement.store)) {
-    throw new TankError('INVALID_REQUEST', 'The stores do not fit the kind of operation.')
+function fits({ kind, from, to, fallback, location, stores, outside }: EnqueueOperation): boolean {
+  const isOnce = new Set(stores).size === stores.length
+  if (kind === 'import') {
+    const before = outside === undefined ? 'uploading' : 'queued'
+    const isCourse = from.every((status) => status === before) && to === 'importing'
+    return isOnce && location === null && isCourse && fallback === 'queued'
   }
+  if (outside !== undefined) return false
+  if (kind === 'copy') return isOnce && location === null
+  const placement = location?.placement
+  return placement?.role === 'external' && stores.length === 1 && stores[0] === placement.store
+}
+
+function checkForm(operation: EnqueueOperation): void {
+  if (fits(operation)) return
+  throw new TankError('INVALID_REQUEST', 'The parts do not fit the kind of operation.')
 }
 
 /** Writes down work for whichever worker claims it first; the image keeps its status until then. */
@@ -129,13 +177,15 @@ export function enqueueOperation(
       )
     }
     await makeRoom(trx, image, staleMs)
-    const { location } = operation
-    const reserved = location === null ? await copyBytes(trx, image, operation.stores) : 0
+    const { location, outside } = operation
+    const plan = await planOf(trx, image, operation)
+    const reserved = plan.reserve ?? 0
+    if (outside !== undefined) await insertBlob(trx, outside.blob_id)
     if (location !== null) {
       await insertBlob(trx, location.blob_id)
       await insertPlacement(trx, location.blob_id, location.placement, image.owner)
     }
-    await insertOperation(trx, caller, image, operation, reserved)
+    await insertOperation(trx, caller, image, operation, plan)
     await markImage(trx, { ...operation, image_id: image.id }, 'waiting', [])
     await charge(trx, image.owner, { uploads: 1, reserved })
     await noteChange(trx, image.id, 'operation.enqueue', caller, {

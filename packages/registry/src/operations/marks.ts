@@ -1,6 +1,7 @@
 import type { OperationTarget } from '@tank/model'
 import { type Executor, run } from '../db/database.ts'
 import type { RunningOperation } from './end.ts'
+import { hasTargets } from './targets.ts'
 
 const LOCK = 'os_glance_import_task'
 const IMPORTING = 'os_glance_importing_to_stores'
@@ -20,7 +21,7 @@ function names(
 
 /**
  * Shows on the image itself how its background work goes, in properties that only the service
- * writes: the lock, and for copies what is still to do and what failed.
+ * writes: the lock, and for copies and imports what is still to do and what failed.
  */
 export async function markImage(
   trx: Executor,
@@ -29,9 +30,8 @@ export async function markImage(
   targets: readonly OperationTarget[]
 ): Promise<void> {
   const marks: Record<string, string> = {}
-  const isCopy = operation.kind === 'copy'
   if (phase !== 'over') marks[LOCK] = operation.id
-  if (isCopy && phase !== 'waiting') {
+  if (hasTargets(operation.kind) && phase !== 'waiting') {
     marks[IMPORTING] = phase === 'over' ? '' : names(targets, ['waiting', 'writing'])
     marks[FAILED] = names(targets, ['failed'])
   }

@@ -35,7 +35,8 @@ export async function requeueOperation(
       state: state === 'writing' ? 'waiting' : state
     })
   )
-  await discardTargets(trx, operation.id, ['writing'], true)
+  // what it reserved stays reserved
+  await discardTargets(trx, operation.id, { states: ['writing'], keepBytes: true, unsized: 0 })
   await run(trx, REQUEUE, [operation.id, tries, JSON.stringify(targets), reason])
   await markImage(trx, operation, 'running', targets)
   await noteChange(trx, operation.image_id, 'operation.requeue', actor, {

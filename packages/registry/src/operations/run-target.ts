@@ -68,11 +68,13 @@ export function targetStored(
     const [ready] = await run<{ store: string }>(trx, READY, [placement_id, operation.id])
     if (ready === undefined) return
     const isNews = await completeBlob(trx, operation.blob_id, blob)
-    if (isNews) await run(trx, SHOW_DATA, [image.id, null, operation.blob_id])
+    const isShown = operation.kind === 'copy'
+    if (isNews && isShown) await run(trx, SHOW_DATA, [image.id, null, operation.blob_id])
     const targets = withTarget(operation.targets, ready.store, 'stored')
     await run(trx, SET_TARGETS, [operation.id, JSON.stringify(targets)])
     await markImage(trx, operation, 'running', targets)
-    if (operation.must_succeed) return
+    // what is imported is shown when all is over
+    if (operation.must_succeed || !isShown) return
     await publishTargets(trx, operation.id, image.id)
     await giveBack(trx, operation, blob.size)
   })

@@ -1,16 +1,21 @@
-import type { OperationTarget, TargetState } from '@tank/model'
+import type { OperationKind, OperationTarget, TargetState } from '@tank/model'
 import { type Executor, run } from '../db/database.ts'
 import { storesOfBlob } from '../images/stores.ts'
 import { charge } from '../usage.ts'
 
 /*
- * A target of a copy is a placement that belongs to its operation: `writing` while bytes go there,
- * `ready` when they lie there but the image does not have them yet, then `stored`.
+ * A target is a placement that belongs to its operation: `writing` while bytes go there, `ready`
+ * when they lie there but the image does not have them yet, then `stored`.
  */
+
+/** Whether operations of a kind write to stores that were asked for, each with its own end. */
+export function hasTargets(kind: OperationKind): boolean {
+  return kind === 'copy' || kind === 'import'
+}
 
 const DISCARD = `UPDATE placements p SET state = 'garbage', garbage_at = now(), next_at = now(),
     bytes = CASE WHEN p.project IS NULL OR (p.state = 'writing' AND NOT $3) THEN 0
-      ELSE coalesce((SELECT b.size FROM blobs b WHERE b.id = p.blob_id), 0) END
+      ELSE coalesce((SELECT b.size FROM blobs b WHERE b.id = p.blob_id), $4) END
   WHERE p.operation_id = $1 AND p.state = ANY($2) RETURNING p.project, p.bytes`
 
 interface Bytes {
@@ -18,14 +23,21 @@ interface Bytes {
   readonly bytes: number
 }
 
+export interface Discard {
+  readonly states: readonly ('writing' | 'ready')[]
+  /** A writer may still be writing: its bytes count, too. */
+  readonly keepBytes: boolean
+  /** What counts for a placement of data whose size is not known yet, in bytes. */
+  readonly unsized: number
+}
+
 /** Gives what an operation wrote to the collector. Bytes that may lie there count until deleted. */
 export async function discardTargets(
   trx: Executor,
   operationId: string,
-  states: readonly ('writing' | 'ready')[],
-  keepBytes: boolean
+  { states, keepBytes, unsized }: Discard
 ): Promise<void> {
-  const dropped = await run<Bytes>(trx, DISCARD, [operationId, states, keepBytes])
+  const dropped = await run<Bytes>(trx, DISCARD, [operationId, states, keepBytes, unsized])
   for (const { project, bytes } of dropped) await charge(trx, project, { stored: bytes })
 }
 

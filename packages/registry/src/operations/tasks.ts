@@ -11,7 +11,7 @@ const TASK = `jsonb_build_object('id', o.id,
   'status', CASE o.state WHEN 'running' THEN 'processing' ELSE o.state END,
   'owner', o.caller_project, 'input', coalesce(o.input, '{}'),
   'message', CASE
-    WHEN o.state = 'running' AND o.kind = 'copy' THEN 'Copied ' || o.progress / 1048576 || ' MiB'
+    WHEN o.state = 'running' AND o.kind <> 'location' THEN 'Copied ' || o.progress / 1048576 || ' MiB'
     WHEN o.state = 'failure' THEN coalesce(o.error, '') ELSE '' END,
   'image_id', (SELECT ${displayId('i')} FROM images i WHERE i.id = o.image_id),
   'request_id', o.request_id, 'user_id', o.caller_user,

@@ -10,6 +10,7 @@ import { applyPatch } from '../../images/apply-patch.ts'
 import { patchDialect, readPatch } from '../../images/json-patch.ts'
 import { newImage } from '../../images/new-image.ts'
 import { askedBy, shownTo } from '../../images/shown-properties.ts'
+import { offeredMethods } from '../../imports/import-methods.ts'
 import { pageTail } from './page-links.ts'
 
 export interface ImageParams {
@@ -46,7 +47,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     const base = linkBase(request, context.publicEndpoint)
     reply.header('location', `${base}/v2/images/${image.id}`)
     reply.header('openstack-image-store-ids', context.stores.names().join(','))
-    const methods = config.imports.methods.join(',')
+    const methods = offeredMethods(config.imports.methods, context.stores).join(',')
     if (methods !== '') reply.header('openstack-image-import-methods', methods)
     return sendDocument(reply, raw, 201)
   })

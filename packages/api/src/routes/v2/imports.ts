@@ -6,7 +6,7 @@ import { refuseBody } from '../../http/bodies.ts'
 import { parseJsonObject } from '../../http/json.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
-import { IMPORT_METHODS } from '../../imports/import-methods.ts'
+import { IMPORT_METHODS, offeredMethods } from '../../imports/import-methods.ts'
 import { readImport } from '../../imports/import-request.ts'
 import type { ImageParams } from './images.ts'
 
@@ -30,7 +30,8 @@ export function importRoutes(app: FastifyInstance, context: ApiContext): void {
   const { registry, stores, config, policy } = context
 
   app.post<{ Params: ImageParams }>('/images/:id/import', async (request, reply) => {
-    const wanted = readImport(parseJsonObject(request.body), config.imports.methods)
+    const offered = offeredMethods(config.imports.methods, stores)
+    const wanted = readImport(parseJsonObject(request.body), offered)
     const method = IMPORT_METHODS.get(wanted.method.name)
     if (method === undefined) throw new TankError('INVALID_REQUEST', 'Unknown import method')
     const caller = registryCaller(request)

@@ -3,6 +3,7 @@ import { isWritable } from '@tank/store'
 import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
+import { offeredMethods } from '../../imports/import-methods.ts'
 
 /** What this service offers: stores, import methods, usage (R18). */
 export function infoRoutes(app: FastifyInstance, context: ApiContext): void {
@@ -41,7 +42,7 @@ export function infoRoutes(app: FastifyInstance, context: ApiContext): void {
     'import-methods': {
       description: 'Import methods available.',
       type: 'array',
-      value: config.imports.methods
+      value: offeredMethods(config.imports.methods, stores)
     }
   }))
 

@@ -1,0 +1,65 @@
+import type { BlobFacts } from '@tank/model'
+import type { Store } from '@tank/store'
+import { openWithin } from '../download/open-within.ts'
+import { fromStoreError } from '../store-errors.ts'
+import { SourceFailure, type Target } from './fill-targets.ts'
+import type { JobContext, JobRun } from './job.ts'
+import { algorithmsFor, checkSize, coarse, factsOf } from './outside.ts'
+import { readHashed, type WholeRead } from './read-whole.ts'
+
+export interface Origin {
+  /** The store that reads the location. */
+  readonly store: Store
+  readonly location: string
+}
+
+async function open(
+  context: JobContext,
+  run: JobRun,
+  { store, location }: Origin
+): Promise<{ readonly read: WholeRead; readonly size: number | undefined }> {
+  const { osHashAlgo, reading } = context
+  try {
+    const options = { range: undefined, signal: run.signal, deadlineMs: reading.storeMs }
+    const { body, size } = await openWithin(store, location, options)
+    const algorithms = algorithmsFor(context, osHashAlgo)
+    const read = readHashed(context, run, body, { size, algorithms })
+    try {
+      checkSize(context, size)
+    } catch (error) {
+      read.drop()
+      throw error
+    }
+    return { read, size }
+  } catch (error) {
+    throw new SourceFailure(coarse(run, error))
+  }
+}
+
+/**
+ * Reads a location once and writes it to a target in the same pass. Throws SourceFailure when it is
+ * the location that fails.
+ */
+export async function fetchTo(
+  context: JobContext,
+  run: JobRun,
+  origin: Origin,
+  { store, placement: { key } }: Target
+): Promise<BlobFacts> {
+  const { read, size } = await open(context, run, origin)
+  try {
+    await store.put(key, read.body, { size, signal: run.signal })
+  } catch (error) {
+    const { failure } = read
+    read.drop()
+    if (run.signal.aborted) throw run.signal.reason
+    throw failure === undefined ? fromStoreError(error) : new SourceFailure(coarse(run, failure))
+  }
+  try {
+    return factsOf(read.body.received, await read.finish(), context.osHashAlgo)
+  } catch (error) {
+    // the collector does it when this does not
+    await store.delete(key).catch((err) => run.log.warn({ err }, 'cleaning up failed'))
+    throw error
+  }
+}
