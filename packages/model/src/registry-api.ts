@@ -139,6 +139,8 @@ export interface FinishOperation {
   /** Status of the image afterwards. */
   readonly status: ImageStatus
   readonly blob: BlobFacts
+  /** Only of staged data: how long it waits for its import. Without it: for ever. */
+  readonly keep_seconds?: number
 }
 
 /** Body of `POST /v1/operations/{id}/abandon`. */

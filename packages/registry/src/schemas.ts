@@ -159,7 +159,14 @@ export const FinishOperationSchema = Type.Object(
   {
     attempt: Token,
     status: oneOf(['active', 'uploading', 'importing', 'queued', 'deactivated']),
-    blob: Type.Object(BLOB_FACTS, strict)
+    blob: Type.Object(BLOB_FACTS, strict),
+    keep_seconds: Type.Optional(
+      Type.Number({
+        description: 'Only of staged data: how long it waits for its import; else for ever',
+        minimum: 0,
+        maximum: 1_000_000_000
+      })
+    )
   },
   strict
 )

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type Database, run } from './db/database.ts'
+import { expireStaged } from './operations/expire-staged.ts'
 import { lockOperation } from './operations/find.ts'
 import { loseOperation } from './operations/requeue.ts'
 
@@ -63,6 +64,7 @@ export function createSweeper(options: SweeperOptions): Sweeper {
 
   async function sweepAll(): Promise<void> {
     for (let ended = BATCH; ended === BATCH && !closed; ) ended = await sweep(database, tries, log)
+    await expireStaged(database, log)
   }
 
   async function turn(): Promise<void> {

@@ -35,6 +35,22 @@ export function locationOf(imageId: string, url = 'http://example.test/x'): Enqu
   }
 }
 
+/** Of staged data, or of what lies outside. */
+export function importInto(
+  imageId: string,
+  from: 'staged' | 'outside',
+  ...stores: string[]
+): EnqueueOperation {
+  return {
+    ...copyTo(imageId, ...stores),
+    kind: 'import',
+    from: [from === 'staged' ? 'uploading' : 'queued'],
+    to: 'importing',
+    fallback: 'queued',
+    ...(from === 'staged' ? {} : { outside: { blob_id: randomUUID(), store: 'web' } })
+  }
+}
+
 export function facts(size: number, sha256 = SAME.sha256) {
   return {
     size,
@@ -60,7 +76,7 @@ export function createJobs({ call }: TestRegistry) {
       attempt: string = randomUUID(),
       worker = 'host/1/w'
     ): Promise<Worker | null> {
-      const kinds = ['copy', 'location']
+      const kinds = ['copy', 'location', 'import']
       const body = { worker, attempt, kinds, stores }
       const { json } = await call(ADMIN, 'POST', '/operations/claim', body)
       return json.job === null ? null : { ...(json.job as Job), attempt }

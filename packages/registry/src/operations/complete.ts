@@ -22,7 +22,7 @@ function hasFailed({ kind, targets, must_succeed }: RunningOperation): boolean {
   return must_succeed ? stored < targets.length : stored === 0
 }
 
-const PROMOTE = `UPDATE placements SET role = 'data'
+const PROMOTE = `UPDATE placements SET role = 'data', expires_at = NULL
   WHERE blob_id = $1 AND role = 'staged' AND state = 'stored' AND store = ANY($2)`
 
 const UNSTAGE = `UPDATE placements SET state = 'garbage', garbage_at = now(), next_at = now()

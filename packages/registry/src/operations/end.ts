@@ -58,7 +58,11 @@ const FALL_BACK_EMPTY = `UPDATE images SET status = $2, size = NULL, virtual_siz
   WHERE id = $1`
 
 /** Gives an image another status; one that has no data lets go of what it had. */
-async function fallBack(trx: Executor, image: LockedImage, status: ImageStatus): Promise<void> {
+export async function fallBack(
+  trx: Executor,
+  image: LockedImage,
+  status: ImageStatus
+): Promise<void> {
   const empty = status === 'queued' || status === 'killed'
   await run(trx, empty ? FALL_BACK_EMPTY : FALL_BACK, [image.id, status])
   if (empty && image.blob_id !== null) await releaseBlob(trx, image.blob_id)

@@ -61,6 +61,7 @@ export async function completeBlob(
 }
 
 const STORE_PLACEMENT = `UPDATE placements SET state = 'stored', project = $2,
+    expires_at = CASE WHEN role = 'staged' THEN now() + make_interval(secs => $4::float8) END,
     bytes = CASE WHEN role = 'external' OR $2::text IS NULL THEN 0 ELSE $3::bigint END
   WHERE id = $1 AND (state = 'writing' OR (state = 'stored' AND role = 'external'))
   RETURNING role, bytes`
@@ -85,7 +86,7 @@ async function succeed(
   trx: Executor,
   caller: RegistryCaller,
   { image, operation }: { image: LockedImage; operation: RunningOperation },
-  { status, blob }: FinishOperation,
+  { status, blob, keep_seconds }: FinishOperation,
   quotas: Quotas
 ): Promise<void> {
   await checkImmutable(trx, image, operation, blob)
@@ -95,7 +96,8 @@ async function succeed(
   const [placement] = await run<{ role: string; bytes: number }>(trx, STORE_PLACEMENT, [
     operation.placement_id,
     operation.project,
-    size
+    size,
+    keep_seconds ?? null
   ])
   if (placement === undefined) throw operationGone()
   const shown = operation.to_status === null ? null : status

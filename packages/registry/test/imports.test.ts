@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import { createJobs, facts, importInto, type Worker } from './background.ts'
+import { create, finished, openRegistry, type TestCaller, until, upload } from './registry.ts'
+import { createWorker } from './worker.ts'
+
+const admin: TestCaller = { scope: 'all' }
+const registry = await openRegistry(t)
+const { call, query } = registry
+const jobs = createJobs(registry)
+const worker = createWorker(registry)
+const ALL = ['main', 'b', 'c', 'web']
+
+function held(job: Worker | null): Worker {
+  if (job === null) throw new Error('nothing to claim')
+  return job
+}
+
+/** An image with data that waits for its import in the store `main`. */
+async function staged(
+  on: typeof registry,
+  project: string,
+  size: number,
+  keep_seconds?: number
+): Promise<{ readonly id: string; readonly key: string }> {
+  const { id } = await create(on, { project })
+  const operation = upload(id, { kind: 'stage', to: 'uploading' })
+  const placement = { ...operation.placement, role: 'staged' } as const
+  const begun = await on.call({ project }, 'POST', '/operations', { ...operation, placement })
+  t.equal(begun.status, 201)
+  const done = await on.call({ project }, 'POST', `/operations/${operation.id}/finish`, {
+    ...finished(operation, size, 'uploading'),
+    ...(keep_seconds === undefined ? {} : { keep_seconds })
+  })
+  t.match(done, { status: 200, json: { status: 'uploading', size, os_hash_value: null } })
+  return { id, key: placement.key }
+}
+
+t.test('IMP6 what is fetched is shown when all is over', async (t) => {
+  const { id } = await create(registry, { project: 'web' })
+  const request = importInto(id, 'outside', 'main', 'b')
+  for (let n = 0; n < 2; n++) t.equal((await jobs.enqueue(request)).status, 204)
+  t.match(await jobs.image(id), { status: 'queued', os_glance_import_task: request.id })
+  t.match(await worker.usage('web'), { reserved_bytes: 0, uploads: 1 })
+  t.equal(await jobs.claim(['main', 'b']), null, 'a worker without a store that reads it')
+  const job = held(await jobs.claim(ALL))
+  t.match(job, { kind: 'import', source: null, placement: null })
+  t.match(await jobs.image(id), { status: 'importing', os_glance_importing_to_stores: 'main,b' })
+  const beat = { attempt: job.attempt, progress: 7 }
+  t.equal((await jobs.act(job, 'heartbeat', beat)).status, 200)
+  t.match(await worker.usage('web'), { reserved_bytes: 7 }, 'what was received is reserved')
+  await jobs.stored(job, await jobs.begin(job, 'main'), facts(10))
+  const between = await jobs.image(id)
+  t.match(between, { status: 'importing', size: null, os_hash_value: null })
+  t.notOk('stores' in between)
+  const wrong = await jobs.stored(job, await jobs.begin(job, 'b'), facts(10, 'ff'.repeat(32)))
+  t.equal(wrong.json.code, 'IMAGE_STATE', 'H3, S-13 the same bytes everywhere')
+  await jobs.failed(job, 'b')
+  t.equal((await jobs.complete(job)).status, 204)
+  t.match(await jobs.image(id), { status: 'queued', size: null, os_glance_failed_import: 'b' })
+  t.match(await worker.usage('web'), { reserved_bytes: 0, uploads: 0, stored_bytes: 10 })
+  for (const store of ['main', 'b']) {
+    for (const garbage of await worker.claim(store)) await worker.deleted(garbage)
+  }
+  t.match(await worker.usage('web'), { stored_bytes: 0 })
+})
+
+t.test('IMP3 staged data becomes the image’s without being written again', async (t) => {
+  const { id, key } = await staged(registry, 'direct', 10)
+  t.match(await worker.usage('direct'), { stored_bytes: 10, reserved_bytes: 0 })
+  await jobs.enqueue(importInto(id, 'staged', 'main', 'b'))
+  t.match(await worker.usage('direct'), { stored_bytes: 10, reserved_bytes: 10 })
+  t.equal(await jobs.claim(['b', 'web']), null, 'a worker without what was staged')
+  const job = held(await jobs.claim(ALL))
+  t.match(job, {
+    targets: [
+      { store: 'main', state: 'stored' },
+      { store: 'b', state: 'waiting' }
+    ],
+    source: { blob: { size: 10, sha256: 'ab'.repeat(32) }, placements: [{ key, role: 'staged' }] }
+  })
+  await jobs.stored(job, await jobs.begin(job, 'b'), facts(10))
+  await jobs.complete(job)
+  t.match(await jobs.image(id), { status: 'active', stores: 'b,main', os_hash_algo: 'sha256' })
+  const { placements } = (await call(admin, 'GET', `/images/${id}/data`)).json
+  t.match(placements, [{ store: 'main', key, role: 'data' }, { store: 'b' }])
+  t.match(await worker.usage('direct'), { stored_bytes: 20, reserved_bytes: 0, uploads: 0 })
+})
+
+t.test('IMP3 into another store: staged bytes have done their work', async (t) => {
+  const { id, key } = await staged(registry, 'other', 10)
+  await jobs.enqueue(importInto(id, 'staged', 'c'))
+  const job = held(await jobs.claim(ALL))
+  await jobs.stored(job, await jobs.begin(job, 'c'), facts(10))
+  await jobs.complete(job)
+  t.match(await jobs.image(id), { status: 'active', stores: 'c' })
+  const garbage = await worker.claim('main')
+  t.ok(garbage.some((each) => each.key === key))
+  for (const each of garbage) await worker.deleted(each)
+  t.match(await worker.usage('other'), { stored_bytes: 10, reserved_bytes: 0 })
+})
+
+t.test('STO4 a failure lets staged data go, and counts it until it is deleted', async (t) => {
+  const { id, key } = await staged(registry, 'fails', 10)
+  await jobs.enqueue(importInto(id, 'staged', 'main', 'b'))
+  const job = held(await jobs.claim(ALL))
+  await jobs.begin(job, 'b')
+  await jobs.failed(job, 'b')
+  await jobs.complete(job)
+  t.match(await jobs.image(id), { status: 'queued', size: null, os_glance_failed_import: 'b' })
+  const again = await jobs.enqueue(importInto(id, 'staged', 'main'))
+  t.equal(again.json.code, 'IMAGE_STATE')
+  t.match(await worker.usage('fails'), { stored_bytes: 10, reserved_bytes: 0, uploads: 0 })
+  const garbage = await worker.claim('main')
+  t.ok(garbage.some((each) => each.key === key))
+  for (const each of garbage) await worker.deleted(each)
+  t.match(await worker.usage('fails'), { stored_bytes: 0 })
+  const rows = await query('SELECT FROM placements WHERE key = $1 AND state = $2', [key, 'stored'])
+  t.equal(rows.length, 0)
+})
+
+t.test('IMP14 what nobody began makes room, and leaves staged data where it is', async (t) => {
+  const stale = await openRegistry(t, { background: { staleSeconds: 0.1 } })
+  const staleJobs = createJobs(stale)
+  const { id } = await staged(stale, 'P1', 1)
+  const first = importInto(id, 'staged', 'main')
+  await staleJobs.enqueue(first)
+  await until(
+    async () => (await staleJobs.enqueue(importInto(id, 'staged', 'main'))).status === 204
+  )
+  const job = held(await staleJobs.claim(ALL))
+  t.not(job.id, first.id)
+  await staleJobs.complete(job)
+  t.match(await staleJobs.image(id), { status: 'active', stores: 'main' })
+})
+
+t.test('staged data expires, unless an import was asked for', async (t) => {
+  const quick = await openRegistry(t, {
+    leaseSeconds: 0.3,
+    heartbeatSeconds: 0.1,
+    sweepSeconds: 0.05
+  })
+  const quickJobs = createJobs(quick)
+  const asked = await staged(quick, 'P1', 1, 3600)
+  await quickJobs.enqueue(importInto(asked.id, 'staged', 'main'))
+  await quick.query('UPDATE placements SET expires_at = now() WHERE key = $1', [asked.key])
+  const { id, key } = await staged(quick, 'P1', 1, 0)
+  await until(async () => (await quickJobs.image(id)).status === 'queued')
+  t.match(await quickJobs.image(id), { size: null })
+  t.match(await createWorker(quick).claim('main'), [{ key }])
+  t.match(await quickJobs.image(asked.id), { status: 'uploading' })
+  const changes = await quick.query('SELECT type FROM changes WHERE image_id = $1', [id])
+  t.ok(changes.some(({ type }) => type === 'image.stage_expire'))
+  await quickJobs.complete(held(await quickJobs.claim(ALL)))
+  t.match(await quickJobs.image(asked.id), { status: 'active', stores: 'main' })
+})
+
+t.test('S-52 imports have one form', async (t) => {
+  const { id } = await staged(registry, 'P1', 1)
+  const good = importInto(id, 'staged', 'main')
+  const outside = { blob_id: randomUUID(), store: 'web' }
+  for (const bad of [
+    { from: ['queued', 'uploading'] },
+    { from: ['active'] },
+    { to: null },
+    { fallback: 'active' },
+    { stores: ['b', 'b'] },
+    { outside },
+    { kind: 'copy', outside, from: ['active'], to: null, fallback: 'active' },
+    { outside: { ...outside, more: 1 } },
+    { location: { blob_id: randomUUID(), placement: upload(id).placement } }
+  ]) {
+    const answer = await call(admin, 'POST', '/operations/enqueue', { ...good, ...bad })
+    t.equal(answer.status, 400, JSON.stringify(bad))
+  }
+  const queued = await create(registry, { project: 'P1' })
+  t.equal((await jobs.enqueue(importInto(queued.id, 'staged', 'b'))).json.code, 'IMAGE_STATE')
+  t.equal((await jobs.enqueue(importInto(id, 'outside', 'b'))).json.code, 'IMAGE_STATE')
+})
