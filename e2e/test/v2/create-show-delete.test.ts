@@ -64,7 +64,7 @@ t.test('create, show, delete, actions', async (t) => {
     const { headers, body } = await post({})
     t.equal(headers.location, `${stack.url}/v2/images/${body.id}`)
     t.equal(headers['openstack-image-store-ids'], 'main,second')
-    t.equal(headers['openstack-image-import-methods'], 'copy-image')
+    t.equal(headers['openstack-image-import-methods'], 'glance-direct,copy-image')
   })
 
   await t.test('CRE3, CRE20, SHW1: what is given comes back', async (t) => {

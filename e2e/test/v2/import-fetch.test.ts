@@ -8,6 +8,8 @@ import { FakeStore } from '../../src/fake-store.ts'
 import { digest, importBy, over, tasks } from '../../src/imports.ts'
 import { openStack, P1, type Stack } from '../../src/stack.ts'
 
+t.setTimeout(120_000)
+
 const IMAGE = randomBytes(300_000)
 
 /** A web server on one address of this machine. */

@@ -6,6 +6,8 @@ import { digest, gate, holds, importBy, over, show, tasks } from '../../src/impo
 import { ADMIN, openStack, P1, P2, type Stack } from '../../src/stack.ts'
 import { until } from '../../src/wait.ts'
 
+t.setTimeout(120_000)
+
 const BASE = 'http://outside.test'
 const STORES = { main: { use: 'a', weight: 10 }, b: { use: 'b' }, web: { use: 'web' } }
 const MOVES = { pollSeconds: 0.1 }

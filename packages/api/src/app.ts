@@ -27,6 +27,7 @@ import {
   versionDocument
 } from './http/version-document.ts'
 import { createImageMutator } from './images/mutate.ts'
+import { stagingStore } from './imports/staging-store.ts'
 import { createDigestPool } from './ingest/digests.ts'
 import { createRunningUploads } from './ingest/running-uploads.ts'
 import { type Access, createAccess } from './policy/access.ts'
@@ -134,7 +135,10 @@ function openContext(
     pollMs: config.jobs.pollSeconds * 1000,
     log: app.log
   })
-  app.addHook('onReady', async () => jobs.start())
+  app.addHook('onReady', async () => {
+    if (config.imports.methods.includes('glance-direct')) stagingStore(config, app.stores)
+    jobs.start()
+  })
   app.addHook('onClose', async () => {
     // by now every request was answered or cut; what was cut still has to be told to the registry
     const stopping = jobs.close()

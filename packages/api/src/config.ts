@@ -132,10 +132,28 @@ const jobs = Type.Object(
 
 const imports = Type.Object(
   {
-    methods: Type.Array(Type.Union([Type.Literal('web-download'), Type.Literal('copy-image')]), {
-      default: ['web-download', 'copy-image'],
+    methods: Type.Array(
+      Type.Union([
+        Type.Literal('glance-direct'),
+        Type.Literal('web-download'),
+        Type.Literal('copy-image')
+      ]),
+      {
+        default: ['glance-direct', 'web-download', 'copy-image'],
+        description:
+          'Import methods that clients may use. `web-download` is offered where a store reads the web.'
+      }
+    ),
+    stagingStore: Type.String({
+      default: '',
       description:
-        'Import methods that clients may use. `web-download` is offered where a store reads the web.'
+        'Store that keeps staged data until its import; empty: the default store. An import into the same store moves no bytes.'
+    }),
+    stagingHours: Type.Number({
+      default: 24,
+      exclusiveMinimum: 0,
+      maximum: 8760,
+      description: 'How long staged data waits for its import. Then the image is queued again.'
     })
   },
   { additionalProperties: false, default: {} }

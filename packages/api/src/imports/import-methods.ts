@@ -1,10 +1,12 @@
 import type { Stores } from '@tank/store'
 import { copyImage } from './copy-image.ts'
+import { glanceDirect } from './glance-direct.ts'
 import type { ImportMethod } from './import-method.ts'
 import { webDownload } from './web-download.ts'
 
 /** Every import method by its name in the API; the configuration says which are on. */
 export const IMPORT_METHODS: ReadonlyMap<string, ImportMethod> = new Map([
+  ['glance-direct', glanceDirect],
   ['web-download', webDownload],
   ['copy-image', copyImage]
 ])

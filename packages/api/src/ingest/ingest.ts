@@ -52,6 +52,16 @@ export const UPLOAD: IngestKind = {
   done: 'active'
 }
 
+/** Data that waits for its import; the image shows its size and nothing else (T6). */
+export const STAGE: IngestKind = {
+  kind: 'stage',
+  role: 'staged',
+  from: ['queued'],
+  to: 'uploading',
+  fallback: 'queued',
+  done: 'uploading'
+}
+
 export interface IngestRequest {
   readonly caller: RegistryCaller
   readonly imageId: string
@@ -66,6 +76,8 @@ export interface IngestRequest {
   readonly log: FastifyBaseLogger
   /** Ends the intake with the signal's reason. */
   readonly signal: AbortSignal
+  /** Only of staged data: how long it waits for its import. */
+  readonly keepSeconds?: number | undefined
   /** Called once the operation stands and the body is about to be read. */
   readonly onBegin?: () => void
 }
@@ -121,12 +133,14 @@ async function finish(
   blob: BlobFacts,
   lease: LeaseKeeper
 ): Promise<RawDocument> {
+  const { keepSeconds } = request
   for (;;) {
     try {
       return await context.registry.finish(request.caller, operation.id, {
         attempt: operation.attempt,
         status: request.kind.done,
-        blob
+        blob,
+        ...(keepSeconds === undefined ? {} : { keep_seconds: keepSeconds })
       })
     } catch (error) {
       const late = performance.now() + FINISH_RETRY_MS >= lease.heldUntil

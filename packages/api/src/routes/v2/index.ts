@@ -13,6 +13,7 @@ import { infoRoutes } from './info.ts'
 import { locationRoutes } from './locations.ts'
 import { memberRoutes } from './members.ts'
 import { schemaRoutes } from './schemas.ts'
+import { stageRoute } from './stage.ts'
 import { storeImageRoutes } from './store-images.ts'
 import { tagRoutes } from './tags.ts'
 import { uploadRoute } from './upload.ts'
@@ -45,6 +46,7 @@ export function v2Routes(context: ApiContext): FastifyPluginAsync {
     await app.register(async (data) => {
       leaveBodiesAlone(data)
       uploadRoute(data, context)
+      stageRoute(data, context)
       downloadRoute(data, context)
     })
   }

@@ -5,12 +5,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
-import { ingest, UPLOAD } from '../../ingest/ingest.ts'
+import { type IngestRequest, ingest, UPLOAD } from '../../ingest/ingest.ts'
 import { SenderGone } from '../../ingest/intake.ts'
 import type { ImageParams } from './images.ts'
 
 /** Media type of image data; parameters are ignored, anything else is 415. */
-function demandOctets(request: FastifyRequest): void {
+export function demandOctets(request: FastifyRequest): void {
   const type = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase()
   if (type !== 'application/octet-stream') {
     throw new TankError(
@@ -28,7 +28,7 @@ function demandOctets(request: FastifyRequest): void {
 }
 
 /** The size that the sender announces, by its own header or by Content-Length. */
-function announcedSize(request: FastifyRequest): number | undefined {
+export function announcedSize(request: FastifyRequest): number | undefined {
   const own = request.headers['x-openstack-image-size']
   const length = request.headers['content-length']
   if (own === undefined) return length === undefined ? undefined : Number(length)
@@ -64,8 +64,46 @@ function demandReady(image: ImageDocument, announced: number | undefined, cap: n
       'Set disk_format and container_format of the image before the upload'
     )
   }
+  demandSize(announced, cap)
+}
+
+/** Throws TOO_LARGE when more is announced than an image may have. */
+export function demandSize(announced: number | undefined, cap: number): void {
   if (announced !== undefined && announced > cap) {
     throw new TankError('TOO_LARGE', `An image has at most ${cap} bytes`)
+  }
+}
+
+type Taken = Omit<IngestRequest, 'caller' | 'body' | 'log' | 'signal' | 'onBegin'>
+
+/** Takes the body of a request in, in the words of who sent it when that fails. */
+export async function takeBody(
+  context: ApiContext,
+  request: FastifyRequest,
+  taken: Taken
+): Promise<void> {
+  const { minimumRate } = context.config.transfers
+  const guard = bodyRateGuard(request, { bytesPerSecond: minimumRate })
+  try {
+    await ingest(context.ingest, {
+      ...taken,
+      caller: registryCaller(request),
+      body: request.raw,
+      log: request.log,
+      signal: guard.signal,
+      onBegin: () => sendContinue(request)
+    })
+  } catch (error) {
+    if (error instanceof SenderGone) {
+      throw new TankError('INVALID_REQUEST', 'The body was not complete', { cause: error })
+    }
+    if (isTankError(error, 'IMAGE_BUSY')) {
+      const message = 'Another upload to this image is running.'
+      throw new TankError('IMAGE_BUSY', message, { cause: error })
+    }
+    throw error
+  } finally {
+    guard.stop()
   }
 }
 
@@ -78,38 +116,13 @@ export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
     async (request, reply) => {
       const announced = announcedSize(request)
       const { name, store } = targetStore(context, request)
-      const caller = registryCaller(request)
-      const image = parseDocument(await registry.getImage(caller, request.params.id))
+      const raw = await registry.getImage(registryCaller(request), request.params.id)
+      const image = parseDocument(raw)
       policy.demand(request.caller, 'upload_image', image)
       demandReady(image, announced, config.imageSizeCap)
-      const guard = bodyRateGuard(request, { bytesPerSecond: config.transfers.minimumRate })
-      try {
-        await ingest(context.ingest, {
-          caller,
-          imageId: image.id,
-          kind: UPLOAD,
-          storeName: name,
-          store,
-          weight: context.stores.entry(name)?.weight,
-          body: request.raw,
-          announced,
-          log: request.log,
-          signal: guard.signal,
-          onBegin: () => sendContinue(request)
-        })
-      } catch (error) {
-        if (error instanceof SenderGone) {
-          throw new TankError('INVALID_REQUEST', 'The body was not complete', { cause: error })
-        }
-        if (isTankError(error, 'IMAGE_BUSY')) {
-          throw new TankError('IMAGE_BUSY', 'Another upload to this image is running.', {
-            cause: error
-          })
-        }
-        throw error
-      } finally {
-        guard.stop()
-      }
+      const weight = context.stores.entry(name)?.weight
+      const target = { imageId: image.id, storeName: name, store, weight }
+      await takeBody(context, request, { ...target, kind: UPLOAD, announced })
       return reply.code(204).send()
     }
   )
