@@ -7,6 +7,7 @@ import { startAlone } from '../src/cluster.ts'
 import { command } from '../src/command.ts'
 import { missingCommand, testWith } from '../src/require.ts'
 import { freePort, tempFolder } from '../src/tank.ts'
+import { until } from '../src/wait.ts'
 
 t.setTimeout(300_000)
 
@@ -124,6 +125,24 @@ await testWith(t, 'CLI1 openstack: an image from file to file', [missing], async
   const gone = await run('image', 'show', made.id)
   t.not(gone.code, 0)
   t.match(gone.stderr, /No Image found/i, 'the client understands the 404')
+})
+
+await testWith(t, 'CLI3 openstack: an image that is staged and imported', [missing], async (t) => {
+  const { ok, json, folder } = await openClient(t)
+  const data = Buffer.from('bytes that are staged first\n'.repeat(100_000))
+  const file = join(folder, 'in.raw')
+  await writeFile(file, data)
+  const { id } = await json('image', 'create', '--import', '--file', file, 'imported')
+  await until('the import is over', 60_000, async () =>
+    (await json('image', 'show', id)).status === 'active' ? true : undefined
+  )
+  const shown = await json('image', 'show', id)
+  t.match(shown, { size: data.length, checksum: digest(data, 'md5') })
+  t.match(shown.properties, { os_hash_value: digest(data, 'sha256'), stores: 'main' })
+  const out = join(folder, 'out.raw')
+  await ok('image', 'save', '--file', out, 'imported')
+  t.ok((await readFile(out)).equals(data))
+  await ok('image', 'delete', 'imported')
 })
 
 await testWith(t, 'CLI2 openstack: members', [missing], async (t) => {
