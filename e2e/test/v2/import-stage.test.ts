@@ -199,6 +199,19 @@ t.test('stage and glance-direct', async (t) => {
     await remove(t, id)
   })
 
+  await t.test('IMP13, U7: an image whose data is being staged', async (t) => {
+    const { id } = await stack.create(P1)
+    main.faults = { putWaits: new Promise(() => {}) }
+    const begun = main.putBegun()
+    const answer = stage(stack, id, 'bytes')
+    await begun
+    t.match(await show(stack, id), { status: 'uploading', size: null })
+    t.equal((await promote(stack, id)).status, 409)
+    await remove(t, id)
+    t.equal((await answer).status, 410)
+    main.faults = {}
+  })
+
   await t.test('DEL6: staged data goes with its image, also while it is imported', async (t) => {
     await remove(t, await staged(stack, randomBytes(1000)))
     const id = await staged(stack, randomBytes(1000))
