@@ -277,6 +277,32 @@ t.test('QTA2, QTA6: what is fetched has to fit', async (t) => {
   t.match(await over(stack, id), { status: 'active' })
 })
 
+t.test('S-09: what is asked for and deleted, early or late, piles nothing up', async (t) => {
+  const { stack, main, b, web, publish } = await open()
+  t.teardown(() => stack.close())
+  const uri = publish('/loop', randomBytes(100_000))
+  web.faults = { slow: 3 }
+  const moments = ['queued', 'importing', 'active']
+  const round = async (_: unknown, n: number) => {
+    const { id } = await stack.create(P1)
+    t.equal((await download(stack, id, uri, { all_stores: true })).status, 202)
+    const moment = n % moments.length
+    await until(`image ${n} is ${moments[moment]}`, 30_000, async () =>
+      moments.indexOf((await show(stack, id)).status) >= moment ? true : undefined
+    )
+    t.equal((await stack.json(P1, 'DELETE', `/v2/images/${id}`)).status, 204)
+  }
+  await Promise.all(Array.from({ length: 30 }, round))
+  const nothing = { images: 0, stored_bytes: 0, reserved_bytes: 0, uploads: 0 }
+  await until('everything is given back', 10_000, async () => {
+    const { images, stored_bytes, reserved_bytes, uploads } = await stack.registry.usage('P1')
+    const left = images + stored_bytes + reserved_bytes + uploads
+    return left === 0 && web.open === 0 ? true : undefined
+  })
+  t.match(await stack.registry.usage('P1'), nothing)
+  for (const store of [main, b]) t.equal(store.bytes.size, 0)
+})
+
 t.test('IMP1, IMP12: without a store of the web it is not offered', async (t) => {
   const stack = await openStack()
   t.teardown(() => stack.close())
