@@ -128,6 +128,14 @@ const data: Row[] = [
     body: 'x',
     statuses: owner(204)
   },
+  {
+    route: 'PUT /v2/images/:id/stage',
+    actions: ['modify_image'],
+    image: 'queued',
+    headers: DATA,
+    body: 'x',
+    statuses: owner(204)
+  },
   ...['GET', 'HEAD'].map(
     (method): Row => ({
       route: `${method} /v2/images/:id/file`,
