@@ -2,12 +2,21 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import {
+  keystone,
+  keystoneNeeds,
+  keystoneUrl,
+  login,
+  own,
+  startCloud,
+  startWithKeystone
+} from '../src/cloud.ts'
 import { startAlone } from '../src/cluster.ts'
 import { command } from '../src/command.ts'
 import { request } from '../src/http.ts'
 import { openIssuer } from '../src/issuer.ts'
-import { missingCommand, missingVariable, testWith } from '../src/require.ts'
+import { testWith } from '../src/require.ts'
 import { program, type Tank, tempFolder } from '../src/tank.ts'
 import { until } from '../src/wait.ts'
 
@@ -88,97 +97,10 @@ t.test('every configuration of docs/identity.md is valid', async (t) => {
   }
 })
 
-const { TANK_TEST_KEYSTONE_URL: keystoneUrl = '' } = process.env
-const openstack = process.env.TANK_TEST_OPENSTACK || 'openstack'
-const needs = [
-  missingVariable('TANK_TEST_KEYSTONE_URL', 'e2e/servers/keystone.sh start'),
-  openstack.startsWith('/') ? undefined : missingCommand(openstack)
-]
-
-const {
-  TANK_TEST_KEYSTONE_USER: ownUser = '',
-  TANK_TEST_KEYSTONE_PASSWORD: password = '',
-  TANK_TEST_KEYSTONE_PROJECT: ownProject = ''
-} = process.env
-
-/** `tank serve` that asks the real Keystone. */
-async function startWithKeystone(t: Test, credentials: object): Promise<Tank> {
-  const keystone = { url: keystoneUrl, cacheSeconds: 1, ...credentials }
-  const { tank } = await startAlone(t, { identity: { mode: 'keystone', keystone } })
-  return tank
-}
-
-async function keystone(method: string, path: string, token: string, body?: object) {
-  const answer = await request(`${keystoneUrl}${path}`, {
-    method,
-    headers: { 'content-type': 'application/json', 'x-auth-token': token },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) })
-  })
-  const text = answer.body.toString()
-  return { ...answer, json: text === '' ? undefined : JSON.parse(text) }
-}
-
-/** A token of a user of the script's. */
-async function login(user: string, project: string) {
-  const domain = { name: 'Default' }
-  const who = { name: user, domain, password: `${user}pw` }
-  const { headers, json } = await keystone('POST', '/auth/tokens', '', {
-    auth: {
-      identity: { methods: ['password'], password: { user: who } },
-      scope: { project: { name: project, domain } }
-    }
-  })
-  return { token: String(headers['x-subject-token']), userId: String(json.token.user.id) }
-}
-
-/** A Tank with the real Keystone, and the command line as several people. */
-async function startCloud(t: Test) {
-  const tank = await startWithKeystone(t, { user: ownUser, password, project: ownProject })
-  const folder = await tempFolder(t)
-  const cloud = (user: string, project: string) => ({
-    auth: {
-      auth_url: keystoneUrl,
-      username: user,
-      password: `${user}pw`,
-      project_name: project,
-      user_domain_name: 'Default',
-      project_domain_name: 'Default'
-    },
-    identity_api_version: '3',
-    image_endpoint_override: tank.url
-  })
-  const clouds = {
-    admin: cloud('admin', 'admin'),
-    member: cloud('member', 'one'),
-    reader: cloud('reader', 'one'),
-    other: cloud('other', 'two')
-  }
-  const file = join(folder, 'clouds.json')
-  await writeFile(file, JSON.stringify({ clouds }))
-  const as = (who: keyof typeof clouds) => {
-    const run = (...args: string[]) =>
-      command(openstack, ['--os-cloud', who, ...args], {
-        env: {
-          PATH: process.env.PATH,
-          HOME: '/nonexistent',
-          LANG: 'C.UTF-8',
-          OS_CLIENT_CONFIG_FILE: file
-        }
-      })
-    const json = async (...args: string[]) => {
-      const { code, stdout, stderr } = await run(...args, '-f', 'json')
-      t.equal(code, 0, `${who}: openstack ${args.slice(0, 3).join(' ')}`, { stdout, stderr })
-      return JSON.parse(stdout)
-    }
-    return { run, json }
-  }
-  return { tank, folder, as }
-}
-
 await testWith(
   t,
   'HTP1 openstack with a real Keystone: who sees and does what',
-  needs,
+  keystoneNeeds,
   async (t) => {
     const { tank, folder, as } = await startCloud(t)
     const [admin, member, reader, other] = [as('admin'), as('member'), as('reader'), as('other')]
@@ -197,14 +119,10 @@ await testWith(
     t.not(unseen.code, 0)
     t.match(unseen.stderr, /No Image found/i, 'another project finds nothing')
 
-    const denied = await reader.run('image', 'create', '--file', file, 'theirs')
-    t.not(denied.code, 0)
-    t.match(denied.stderr, /403|Forbidden|not authorized/i, 'a reader writes nothing')
-    const renamed = await reader.run('image', 'set', '--name', 'x', made.id)
-    t.match(renamed.stderr, /403|Forbidden|not authorized/i)
-    const published = await member.run('image', 'set', '--public', made.id)
-    t.match(published.stderr, /403|Forbidden|not authorized/i, 'publishing is for administrators')
-    t.equal((await admin.run('image', 'set', '--public', made.id)).code, 0)
+    await reader.denied('image', 'create', '--file', file, 'theirs')
+    await reader.denied('image', 'set', '--name', 'x', made.id)
+    await member.denied('image', 'set', '--public', made.id)
+    await admin.ok('image', 'set', '--public', made.id)
     t.match(await other.json('image', 'list'), [{ ID: made.id }])
 
     const refused = await caller(tank, 'gAAAAAwrong')('GET', '/v2/images')
@@ -216,12 +134,17 @@ await testWith(
 await testWith(
   t,
   'a real Keystone: application credentials, service tokens, revocation',
-  needs,
+  keystoneNeeds,
   async (t) => {
-    const own = await login(ownUser, ownProject)
-    const made = await keystone('POST', `/users/${own.userId}/application_credentials`, own.token, {
-      application_credential: { name: randomUUID() }
-    })
+    const service = await login(own.user, own.project)
+    const made = await keystone(
+      'POST',
+      `/users/${service.userId}/application_credentials`,
+      service.token,
+      {
+        application_credential: { name: randomUUID() }
+      }
+    )
     t.equal(made.status, 201)
     const { id, secret } = made.json.application_credential
     const tank = await startWithKeystone(t, {
@@ -235,7 +158,7 @@ await testWith(
     const detail = '/v2/info/stores/detail'
     t.equal((await call('GET', detail)).status, 403)
     const asService = await request(`${tank.url}${detail}`, {
-      headers: { 'x-auth-token': token, 'x-service-token': own.token }
+      headers: { 'x-auth-token': token, 'x-service-token': service.token }
     })
     t.equal(asService.status, 200, 'a service acts for the user')
 
@@ -247,7 +170,7 @@ await testWith(
     await until('the token is refused', 30_000, async () =>
       (await call('GET', '/v2/images')).status === 401 ? true : undefined
     )
-    for (const each of [token, own.token, secret]) {
+    for (const each of [token, service.token, secret]) {
       t.notOk(tank.log.includes(each), 'S-02: the log shows no token and no secret')
     }
   }

@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -16,9 +15,10 @@ import { type Cluster, patience, startCluster } from '../src/cluster.ts'
 import { command } from '../src/command.ts'
 import { waitForBytes } from '../src/folder.ts'
 import type { Images } from '../src/images.ts'
+import { openMirror } from '../src/mirror.ts'
 import { memoryMiB, processesLike, signalAll } from '../src/processes.ts'
 import { isSoak, missingCommand, testWith } from '../src/require.ts'
-import { freePort, tempFolder } from '../src/tank.ts'
+import { tempFolder } from '../src/tank.ts'
 import { until } from '../src/wait.ts'
 
 t.setTimeout(isSoak ? 3_600_000 : 900_000)
@@ -221,23 +221,6 @@ await testWith(t, 'Swift stands still for 30 seconds', [chaseBackend().missing],
   await images.delete(id)
   await waitUntilEmpty(backend, 60_000)
 })
-
-/** A web server with one image that can be had by range. */
-async function openMirror(t: Test, bytes: Buffer): Promise<string> {
-  const server = createServer((request, response) => {
-    const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')
-    const [from, to] = range ? [Number(range[1]), Number(range[2])] : [0, bytes.length - 1]
-    response.writeHead(range ? 206 : 200, {
-      'content-length': to - from + 1,
-      ...(range ? { 'content-range': `bytes ${from}-${to}/${bytes.length}` } : {})
-    })
-    response.end(request.method === 'HEAD' ? undefined : bytes.subarray(from, to + 1))
-  })
-  const port = await freePort()
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  t.teardown(() => void server.close())
-  return `http://127.0.0.1:${port}/disk.raw`
-}
 
 const all = [s3Backend().missing, chaseBackend().missing]
 await testWith(

@@ -94,9 +94,13 @@ t.test('whole sections are taken, those of other modes do not matter', async (t)
   ]) {
     const app = createServer()
     t.teardown(() => app.close())
-    await registerIdentity(app, identity(given), registry)
-    await app.ready()
-    t.pass(JSON.stringify(given))
+    await t.resolves(
+      (async () => {
+        await registerIdentity(app, identity(given), registry)
+        await app.ready()
+      })(),
+      JSON.stringify(given)
+    )
   }
 })
 
