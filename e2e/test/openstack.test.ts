@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer, request } from 'node:http'
+import { createServer, type OutgoingHttpHeaders, request, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startAlone } from '../src/cluster.ts'
@@ -15,22 +15,21 @@ const program = process.env.TANK_TEST_OPENSTACK || 'openstack'
 const missing = program.startsWith('/') ? undefined : missingCommand(program)
 const digest = (data: Buffer, algorithm: string) => createHash(algorithm).update(data).digest('hex')
 
-/**
- * Forwards to Tank and answers as an identity service that lets nobody look: the client asks it for
- * the name of a project before it removes one, and takes the id as given when it may not look.
- */
-async function openFront(t: Test, target: string): Promise<string> {
+/** Forwards to Tank; `answer` may answer by itself, or say which path of Tank's is meant. */
+async function openFront(
+  t: Test,
+  target: string,
+  answer: (path: string, outgoing: ServerResponse) => string | undefined,
+  more: OutgoingHttpHeaders = {}
+): Promise<string> {
   const server = createServer((incoming, outgoing) => {
-    if (/^(\/v3)?\/projects/.test(incoming.url ?? '')) {
-      outgoing.writeHead(403, { 'content-type': 'application/json' })
-      outgoing.end('{"error":{"code":403,"title":"Forbidden","message":"no"}}')
-      return
-    }
+    const path = answer(incoming.url ?? '', outgoing)
+    if (path === undefined) return
     const { method, headers } = incoming
-    const onward = request(new URL(incoming.url ?? '/', target), { method, headers })
-    onward.on('response', (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(outgoing)
+    const onward = request(new URL(path, target), { method, headers: { ...headers, ...more } })
+    onward.on('response', (response) => {
+      outgoing.writeHead(response.statusCode ?? 502, response.headers)
+      response.pipe(outgoing)
     })
     onward.on('error', () => outgoing.destroy())
     incoming.pipe(onward)
@@ -42,6 +41,17 @@ async function openFront(t: Test, target: string): Promise<string> {
     server.close()
   })
   return `http://127.0.0.1:${port}`
+}
+
+/**
+ * Answers as an identity service that lets nobody look: the client asks it for the name of a project
+ * before it removes one, and takes the id as given when it may not look.
+ */
+function withoutProjects(path: string, outgoing: ServerResponse): string | undefined {
+  if (!/^(\/v3)?\/projects/.test(path)) return path
+  outgoing.writeHead(403, { 'content-type': 'application/json' })
+  outgoing.end('{"error":{"code":403,"title":"Forbidden","message":"no"}}')
+  return undefined
 }
 
 /** The openstack command line against one Tank; answers are parsed JSON. */
@@ -146,7 +156,7 @@ await testWith(t, 'CLI3 openstack: an image that is staged and imported', [missi
 })
 
 await testWith(t, 'CLI2 openstack: members', [missing], async (t) => {
-  const { ok, json } = await openClient(t, (url) => openFront(t, url))
+  const { ok, json } = await openClient(t, (url) => openFront(t, url, withoutProjects))
   const project = '5e7e5e7e5e7e5e7e5e7e5e7e5e7e5e7e'
   const { id } = await json('image', 'create', 'shared')
   t.match(await json('image', 'list', '--shared'), [{ ID: id }])
@@ -198,5 +208,34 @@ await testWith(t, 'VER7: discovery from the bare address and from /v2', [missing
     )
     t.equal(code, 0, `from '${path}'`, { stderr })
     t.equal(stdout.trim(), `${tank.url}/v2/`)
+  }
+})
+
+/** Follows pages of two images by openstacksdk. */
+const PAGES = `
+import json, sys, openstack
+cloud = openstack.connect(auth_type='none', endpoint=sys.argv[1])
+print(json.dumps([image.name for image in cloud.image.images(limit=2, sort='name:asc')]))
+`
+
+await testWith(t, 'CLI10 openstacksdk: pages behind a path', [missing], async (t) => {
+  const { tank, images } = await startAlone(t, { trustedProxies: ['127.0.0.1'] })
+  const names = ['a', 'b', 'c', 'd', 'e']
+  for (const name of names) await images.create({ name })
+  const withoutPrefix = (path: string, outgoing: ServerResponse) => {
+    if (/^\/image(\/|$)/.test(path)) return path.slice('/image'.length) || '/'
+    outgoing.writeHead(404).end()
+    return undefined
+  }
+  const front = await openFront(t, tank.url, withoutPrefix, {
+    'x-forwarded-for': '127.0.0.1',
+    'x-forwarded-prefix': '/image'
+  })
+  for (const endpoint of [`${front}/image`, `${front}/image/v2`]) {
+    const { code, stdout, stderr } = await command('/usr/bin/python3', ['-c', PAGES, endpoint], {
+      env: { PATH: process.env.PATH, HOME: '/nonexistent' }
+    })
+    t.equal(code, 0, endpoint, { stderr })
+    t.same(JSON.parse(stdout), names)
   }
 })

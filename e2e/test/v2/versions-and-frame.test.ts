@@ -239,6 +239,23 @@ t.test('VER6: a public endpoint is the base of all links', async (t) => {
   t.match(created.headers.location, /^https:\/\/images\.example\/base\/v2\/images\//)
 })
 
+t.test('VER6, S-50: the path that a trusted proxy took off is in all links', async (t) => {
+  const linkOf = async (trustedProxies: string[], prefix: string) => {
+    const stack = await openStack({ api: { trustedProxies } })
+    const headers = { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-prefix': prefix }
+    const answer = await stack.call(null, 'GET', '/versions', { headers })
+    await stack.close()
+    return new URL(JSON.parse(answer.body.toString()).versions[0].links[0].href).pathname
+  }
+  t.equal(await linkOf(['127.0.0.1'], '/image'), '/image/v2/')
+  t.equal(await linkOf(['127.0.0.1'], '/cloud/image/'), '/cloud/image/v2/')
+  t.equal(await linkOf([], '/image'), '/v2/')
+  t.equal(await linkOf(['10.0.0.0/8'], '/image'), '/v2/')
+  for (const hostile of ['//evil.example', 'evil', '/a?b', '/a"b', `/${'a'.repeat(300)}`]) {
+    t.equal(await linkOf(['127.0.0.1'], hostile), '/v2/', hostile)
+  }
+})
+
 t.test('HTP5: the health check and its file', async (t) => {
   const file = join(t.testdir(), 'disabled')
   const stack = await openStack({ api: { healthcheckDisableFile: file } })

@@ -253,7 +253,8 @@ export const apiConfigSchema = Type.Object(
     locations,
     trustedProxies: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
-      description: 'CIDR ranges whose X-Forwarded-* headers are believed.'
+      description:
+        'CIDR ranges whose X-Forwarded-For, -Proto, -Host and -Prefix headers are believed.'
     }),
     corsOrigins: Type.Array(Type.String({ minLength: 1 }), {
       default: [],

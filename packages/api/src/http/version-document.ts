@@ -37,10 +37,20 @@ export function versionDocument(base: string, minors: readonly number[]): Versio
   }
 }
 
-/** Base of absolute links: the configured endpoint, else what the client asked for. */
+/** Base of absolute links (V6): the configured endpoint, else what the client asked for. */
 export function linkBase(request: FastifyRequest, publicEndpoint: string): string {
   if (publicEndpoint !== '') return publicEndpoint.replace(/\/+$/, '')
-  return `${request.protocol}://${request.host}`
+  return `${request.protocol}://${request.host}${forwardedPrefix(request)}`
+}
+
+const PREFIX = /^(?:\/[\w.~-]+){1,8}$/
+
+/** The path that a trusted proxy took off; one that says for whom it asks, as proxies do (S-50). */
+function forwardedPrefix({ headers, ips = [] }: FastifyRequest): string {
+  const given = headers['x-forwarded-prefix']
+  if (ips.length < 2 || typeof given !== 'string' || given.length > 255) return ''
+  const prefix = given.replace(/\/+$/, '')
+  return PREFIX.test(prefix) ? prefix : ''
 }
 
 /** First path segments that are Tank's own and so outside of versioning. */
