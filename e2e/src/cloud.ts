@@ -92,6 +92,11 @@ export async function startCloud(t: Test, api: object = {}) {
       const home = async () => ({ ...base, ...credentials(who), HOME: await tempFolder(t) })
       return client(t, who, 'sh', [...given, ...flags], home)
     },
+    /** The `openstack` command, which has to find Tank in the catalogue. */
+    byCatalogue: (who: Person) => {
+      const flags = ['--os-auth-url', keystoneUrl, '--os-region-name', 'RegionOne']
+      return client(t, who, openstack, flags, async () => ({ ...base, ...credentials(who) }))
+    },
     /** A program for openstacksdk, which is told the name of its cloud. */
     sdk: async (who: Person, program: string, ...args: string[]) => {
       const { code, stdout, stderr } = await command(

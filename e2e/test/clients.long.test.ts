@@ -94,6 +94,28 @@ await testWith(t, 'CLI3 openstack: create --import', keystoneNeeds, async (t) =>
   t.match(await member.json('image', 'show', id), { checksum: digest(bytes, 'md5') })
 })
 
+await testWith(t, 'VER7 docs/openstack.md: by the catalogue', keystoneNeeds, async (t) => {
+  const { tank, folder, byCatalogue } = await startCloud(t)
+  const [admin, member] = [byCatalogue('admin'), byCatalogue('member')]
+  t.not((await member.run('image', 'list')).code, 0, 'no image service yet')
+  const page = await readFile(new URL('../../../docs/openstack.md', import.meta.url), 'utf8')
+  const commands = [...page.matchAll(/^openstack ((?:service|endpoint) create .*)$/gm)]
+  t.equal(commands.length, 4)
+  t.teardown(() => admin.run('service', 'delete', 'tank'))
+  for (const [, line = ''] of commands) {
+    const words = line.match(/'[^']*'|\S+/g) ?? []
+    await admin.ok(
+      ...words.map((word) =>
+        word.replaceAll("'", '').replace('https://images.example.org', tank.url)
+      )
+    )
+  }
+  const file = join(folder, 'in.raw')
+  await writeFile(file, 'bytes')
+  const made = await member.json('image', 'create', '--disk-format', 'raw', '--file', file, 'first')
+  t.match(await member.json('image', 'list'), [{ ID: made.id, Name: 'first', Status: 'active' }])
+})
+
 /** Tank with two stores and one that reads the web, a file, and a page of the web with its bytes. */
 async function startGlance(t: Test) {
   const bytes = randomBytes(2_000_000)

@@ -79,10 +79,12 @@ t.test('mode jwt in tank serve, and anonymous readers', async (t) => {
   t.match(wrong.headers['www-authenticate'], /^Bearer realm="tank", error="invalid_token"$/)
 })
 
-t.test('every configuration of docs/identity.md is valid', async (t) => {
-  const text = readFileSync(new URL('../../../docs/identity.md', import.meta.url), 'utf8')
-  const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '')
-  t.ok(blocks.length >= 5)
+t.test('every configuration of the documents on identity is valid', async (t) => {
+  const blocks = ['identity', 'openstack'].flatMap((page) => {
+    const text = readFileSync(new URL(`../../../docs/${page}.md`, import.meta.url), 'utf8')
+    return [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '')
+  })
+  t.ok(blocks.length >= 6)
   const folder = await tempFolder(t)
   for (const [n, block] of blocks.entries()) {
     const file = join(folder, `${n}.yaml`)
