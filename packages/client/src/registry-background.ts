@@ -8,7 +8,8 @@ import type {
   RegistryCaller,
   TargetFailed,
   TargetStored,
-  TaskDocument
+  TaskDocument,
+  TaskPage
 } from '@tank/model'
 import {
   checked,
@@ -54,7 +55,15 @@ export interface BackgroundCalls {
     attempt: string,
     o?: RegistryCallOptions
   ): Promise<void>
-  listTasks(c: RegistryCaller, imageId: string, o?: RegistryCallOptions): Promise<TaskDocument[]>
+  listImageTasks(
+    c: RegistryCaller,
+    imageId: string,
+    o?: RegistryCallOptions
+  ): Promise<TaskDocument[]>
+  /** `query`: the raw query of the list, without `?`. */
+  listTasks(c: RegistryCaller, query: string, o?: RegistryCallOptions): Promise<TaskPage>
+  /** Rejects with OPERATION_NOT_FOUND. */
+  getTask(c: RegistryCaller, id: string, o?: RegistryCallOptions): Promise<TaskDocument>
   /** Rejects with IMAGE_STATE, FORBIDDEN (the only store) or NOT_FOUND (not in this one). */
   removeFromStore(
     c: RegistryCaller,
@@ -89,10 +98,18 @@ export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
     targetFailed: act<TargetFailed>('placements/failed'),
     activate: act<ActivateLocation>('activate'),
     complete: (caller, id, attempt, options) => complete(caller, id, { attempt }, options),
-    async listTasks(caller, imageId, options) {
+    async listImageTasks(caller, imageId, options) {
       const path = `/v1/images/${encodeURIComponent(imageId)}/tasks`
       const answer = checked(await exchange(caller, 'GET', path, undefined, options))
       return json<{ tasks: TaskDocument[] }>(answer).tasks
+    },
+    async listTasks(caller, query, options) {
+      const path = query === '' ? '/v1/tasks' : `/v1/tasks?${query}`
+      return json<TaskPage>(checked(await exchange(caller, 'GET', path, undefined, options)))
+    },
+    async getTask(caller, id, options) {
+      const path = `/v1/tasks/${encodeURIComponent(id)}`
+      return json<TaskDocument>(checked(await exchange(caller, 'GET', path, undefined, options)))
     },
     async removeFromStore(caller, imageId, store, options) {
       const image = `/v1/images/${encodeURIComponent(imageId)}`

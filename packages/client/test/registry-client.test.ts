@@ -306,7 +306,7 @@ t.test('a query that no request can carry is the caller’s mistake', async (t) 
 t.test('speaks the routes of background work', async (t) => {
   const server = await serve(t, (request, response) => {
     if (request.url.endsWith('/claim')) return sendJson(response, 200, { job: { id: 'j' } })
-    if (request.url.endsWith('/tasks')) return sendJson(response, 200, { tasks: [{ id: 't' }] })
+    if (request.url.includes('/tasks')) return sendJson(response, 200, { tasks: [{ id: 't' }] })
     response.writeHead(204).end()
   })
   const client = createRegistryClient({ urls: [server.url], secret: 's' })
@@ -335,7 +335,9 @@ t.test('speaks the routes of background work', async (t) => {
   const known = { size: 1, os_hash_algo: null, os_hash_value: null }
   await client.activate(caller, 'o', { attempt, ...known })
   await client.complete(caller, 'o', attempt)
-  t.same(await client.listTasks(caller, ID), [{ id: 't' }])
+  t.same(await client.listImageTasks(caller, ID), [{ id: 't' }])
+  await client.listTasks(caller, 'limit=2')
+  await client.getTask(caller, 't/1')
   await client.removeFromStore(caller, ID, 's/1')
   t.same(
     server.requests.map(({ method, url }) => `${method} ${url.replace(ID, 'I')}`),
@@ -348,6 +350,8 @@ t.test('speaks the routes of background work', async (t) => {
       'POST /v1/operations/o/activate',
       'POST /v1/operations/o/complete',
       'GET /v1/images/I/tasks',
+      'GET /v1/tasks?limit=2',
+      'GET /v1/tasks/t%2F1',
       'DELETE /v1/images/I/stores/s%2F1'
     ]
   )

@@ -98,7 +98,8 @@ export interface ActivateLocation {
 /** Background work as people see it. Times are RFC 3339, UTC, with microseconds. */
 export interface TaskDocument {
   readonly id: string
-  readonly type: 'api_image_import' | 'location_import'
+  /** `import`: made together with its image, by `POST /v2/tasks`. */
+  readonly type: 'import' | 'api_image_import' | 'location_import'
   readonly status: 'pending' | 'processing' | 'success' | 'failure'
   readonly owner: string | null
   readonly input: Readonly<Record<string, unknown>>
@@ -110,4 +111,10 @@ export interface TaskDocument {
   readonly expires_at: string | null
   readonly created_at: string
   readonly updated_at: string
+}
+
+/** One page of tasks; `next` is the marker of the page that follows. */
+export interface TaskPage {
+  readonly tasks: readonly TaskDocument[]
+  readonly next: string | null
 }

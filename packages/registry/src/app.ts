@@ -22,6 +22,7 @@ import { operationRoutes } from './routes/operations.ts'
 import type { RouteOptions, RoutePlugin } from './routes/route.ts'
 import { runOperationRoutes } from './routes/run-operation.ts'
 import { showImageRoute } from './routes/show-image.ts'
+import { taskRoutes } from './routes/tasks.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { updateImageRoute } from './routes/update-image.ts'
 import { usageRoute } from './routes/usage.ts'
@@ -49,6 +50,7 @@ const ROUTES: readonly RoutePlugin[] = [
   runOperationRoutes,
   backgroundRoutes,
   operationRoutes,
+  taskRoutes,
   garbageRoutes,
   usageRoute,
   changesRoute,

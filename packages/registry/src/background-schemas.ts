@@ -102,7 +102,7 @@ export const CompleteSchema = Type.Object({ attempt: Token }, strict)
 
 export const TaskSchema = Type.Object({
   id: Uuid,
-  type: oneOf(['api_image_import', 'location_import']),
+  type: oneOf(['import', 'api_image_import', 'location_import']),
   status: oneOf(['pending', 'processing', 'success', 'failure']),
   owner: text,
   input: Input,

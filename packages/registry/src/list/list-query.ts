@@ -19,13 +19,13 @@ export interface ListQuery {
   readonly conditions: Conditions
 }
 
-function parseLimit(value: string | undefined, pageSize: PageSize): number {
+export function parseLimit(value: string | undefined, pageSize: PageSize): number {
   if (value === undefined) return pageSize.default
   if (!/^\d+$/.test(value)) throw invalidQuery('limit has to be an integer of at least 0.')
   return Math.min(Number(value), pageSize.max)
 }
 
-function oneOf<T extends string>(
+export function oneOf<T extends string>(
   parameter: string,
   value: string | undefined,
   values: readonly T[]

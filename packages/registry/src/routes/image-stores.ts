@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { TaskSchema } from '../background-schemas.ts'
 import { removeFromStore } from '../images/remove-from-store.ts'
-import { listTasks } from '../operations/tasks.ts'
+import { listImageTasks } from '../operations/tasks.ts'
 import { ImageParams, NoContent, type RoutePlugin } from './route.ts'
 
 /** What became of an image's background work, and the way out of one store. */
@@ -19,7 +19,7 @@ export const imageStoreRoutes: RoutePlugin = async (app, { database, settings })
       }
     },
     async ({ params, registryCaller }) => ({
-      tasks: await listTasks(database, registryCaller, params.id, settings.tasksKeptMs)
+      tasks: await listImageTasks(database, registryCaller, params.id, settings.tasksKeptMs)
     })
   )
   app.delete(

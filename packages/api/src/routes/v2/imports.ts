@@ -61,7 +61,7 @@ export function importRoutes(app: FastifyInstance, context: ApiContext): void {
     '/images/:id/tasks',
     { onRequest: refuseBody },
     async (request) => {
-      const tasks = await registry.listTasks(registryCaller(request), request.params.id)
+      const tasks = await registry.listImageTasks(registryCaller(request), request.params.id)
       policy.demand(request.caller, 'get_image')
       return { tasks: tasks.map(shownTask) }
     }
