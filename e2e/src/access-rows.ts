@@ -19,6 +19,8 @@ export interface Row {
   readonly actions: readonly Action[]
   /** How the image has to be. Undefined: there is none in the path. */
   readonly image?: 'queued' | 'active' | 'deactivated' | 'copied'
+  /** Where the path of the route needs other names than those of the image. */
+  readonly path?: string
   readonly query?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
@@ -251,8 +253,39 @@ const places: Row[] = [
   )
 ]
 
+const TASK = {
+  type: 'import',
+  input: {
+    import_from: 'http://outside.test/data',
+    import_from_format: 'raw',
+    image_properties: {}
+  }
+}
+const tasks: Row[] = [
+  { route: 'GET /v2/tasks', actions: ['tasks_api_access'], statuses: only({ admin: 200 }) },
+  {
+    route: 'POST /v2/tasks',
+    actions: ['tasks_api_access', 'add_image', 'modify_image'],
+    body: TASK,
+    statuses: only({ admin: 201 })
+  },
+  {
+    route: 'GET /v2/tasks/:id',
+    actions: ['tasks_api_access'],
+    path: '/v2/tasks/00000000-0000-4000-8000-000000000000',
+    statuses: only({ admin: 404 })
+  }
+]
+
 /** Who gets what from each route: the defaults of the policy, as seen from outside. */
-export const ROWS: readonly Row[] = [...images, ...changes, ...data, ...members, ...places]
+export const ROWS: readonly Row[] = [
+  ...images,
+  ...changes,
+  ...data,
+  ...members,
+  ...places,
+  ...tasks
+]
 
 /** The status that a caller gets; images that it cannot see are all not there. */
 export function expected(row: Row, role: Role, situation: Situation): number {

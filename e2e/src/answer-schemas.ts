@@ -13,7 +13,10 @@ const RULES: readonly (readonly [method: string, path: RegExp, schema: string])[
   ['GET', new RegExp(`^/v2/images/${ID}/members$`), 'members'],
   ['POST', new RegExp(`^/v2/images/${ID}/members$`), 'member'],
   ['GET', new RegExp(`^/v2/images/${ID}/members/`), 'member'],
-  ['PUT', new RegExp(`^/v2/images/${ID}/members/`), 'member']
+  ['PUT', new RegExp(`^/v2/images/${ID}/members/`), 'member'],
+  ['GET', /^\/v2\/tasks(\?|$)/, 'tasks'],
+  ['POST', /^\/v2\/tasks$/, 'task'],
+  ['GET', new RegExp(`^/v2/tasks/${ID}$`), 'task']
 ]
 
 /** Holds answers against the schemas that the service itself publishes (SCH5). */

@@ -110,7 +110,7 @@ class Subjects {
 
 function send(stack: Stack, row: Row, who: Who | null, id: string): Promise<Answer> {
   const [method = '', url = ''] = row.route.split(' ')
-  const path = url
+  const path = (row.path ?? url)
     .replace(':id', id)
     .replace(':tag', 't')
     .replace(':member', 'P2')

@@ -13,10 +13,10 @@ function member(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }
 
-/** Reads what a worker needs of what `importInput` wrote. */
+/** Reads what a worker needs of the input of an import, or of an import task. */
 export function readImportInput(input: Readonly<Record<string, unknown>>): {
   readonly uri: string | undefined
 } {
-  const uri = member(member(input.import_req, 'method'), 'uri')
+  const uri = input.import_from ?? member(member(input.import_req, 'method'), 'uri')
   return { uri: typeof uri === 'string' ? uri : undefined }
 }

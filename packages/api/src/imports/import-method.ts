@@ -5,7 +5,7 @@ import type { ImportRequest } from './import-request.ts'
 
 interface ImportContext {
   readonly stores: Stores
-  readonly image: ImageDocument
+  readonly image: Pick<ImageDocument, 'id' | 'stores'>
   readonly request: ImportRequest
   /** Store named by the header x-image-meta-store. */
   readonly header: string | undefined

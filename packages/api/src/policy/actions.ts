@@ -74,7 +74,8 @@ export const ACTIONS = {
     'needed for removal from a store, too'
   ),
   delete_image_location: writes('image', 'role:admin', 'remove an image from one of its stores'),
-  stores_info_detail: reads('caller', service, 'see the details of stores')
+  stores_info_detail: reads('caller', service, 'see the details of stores'),
+  tasks_api_access: reads('caller', 'role:admin', '`/v2/tasks`: list, show and start tasks')
 } as const satisfies Record<string, ActionEntry>
 
 export type Action = keyof typeof ACTIONS

@@ -11,7 +11,7 @@ import { patchDialect, readPatch } from '../../images/json-patch.ts'
 import { newImage } from '../../images/new-image.ts'
 import { askedBy, shownTo } from '../../images/shown-properties.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
-import { pageTail } from './page-links.ts'
+import { pageTail, queryOf } from './page-links.ts'
 
 export interface ImageParams {
   readonly id: string
@@ -33,7 +33,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
   app.get('/images', async (request, reply) => {
     policy.demand(request.caller, 'get_images')
     policy.demand(request.caller, 'get_image')
-    const { query } = splitTarget(request.originalUrl)
+    const query = queryOf(request.originalUrl)
     const asked = askedBy(request.caller, protections, query)
     const page = await registry.listImages(registryCaller(request), asked)
     const images = shownTo(request.caller, protections, page.body)
@@ -93,10 +93,4 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
       return reply.code(204).send()
     }
   )
-}
-
-/** The raw query of a request target. */
-function splitTarget(target: string): { readonly query: string } {
-  const at = target.indexOf('?')
-  return { query: at === -1 ? '' : target.slice(at + 1) }
 }

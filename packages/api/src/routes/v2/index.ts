@@ -16,6 +16,7 @@ import { schemaRoutes } from './schemas.ts'
 import { stageRoute } from './stage.ts'
 import { storeImageRoutes } from './store-images.ts'
 import { tagRoutes } from './tags.ts'
+import { taskRoutes } from './tasks.ts'
 import { uploadRoute } from './upload.ts'
 
 /** The Image API v2, in a scope of its own: identity, error bodies, body parsing. */
@@ -41,6 +42,7 @@ export function v2Routes(context: ApiContext): FastifyPluginAsync {
       storeImageRoutes(json, context)
       infoRoutes(json, context)
       locationRoutes(json, context)
+      taskRoutes(json, context)
       schemaRoutes(json)
     })
     await app.register(async (data) => {

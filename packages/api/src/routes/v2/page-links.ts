@@ -1,3 +1,9 @@
+/** The raw query of a request target. */
+export function queryOf(target: string): string {
+  const at = target.indexOf('?')
+  return at === -1 ? '' : target.slice(at + 1)
+}
+
 function withoutMarker(query: string): string {
   return query
     .split('&')
@@ -11,15 +17,26 @@ function clean(query: string): string {
 }
 
 /**
- * What follows the array of images in a page: links that start with `/v2/` whatever prefix the request
- * used, with every parameter of the query (L4).
+ * The links of a page: they start with `/v2/` whatever prefix the request used, and have every
+ * parameter of the query (L4).
  */
-export function pageTail(query: string, nextMarker: string | undefined): Buffer {
+export function pageLinks(
+  collection: string,
+  query: string,
+  nextMarker: string | undefined
+): Readonly<Record<string, string>> {
   const rest = clean(withoutMarker(query))
-  const first = rest === '' ? '/v2/images' : `/v2/images?${rest}`
-  const links: Record<string, string> = { first, schema: '/v2/schemas/images' }
-  if (nextMarker !== undefined) {
-    links.next = `/v2/images?${rest === '' ? '' : `${rest}&`}marker=${encodeURIComponent(nextMarker)}`
+  const path = `/v2/${collection}`
+  const links = {
+    first: rest === '' ? path : `${path}?${rest}`,
+    schema: `/v2/schemas/${collection}`
   }
-  return Buffer.from(`,${JSON.stringify(links).slice(1)}`)
+  if (nextMarker === undefined) return links
+  const marker = `marker=${encodeURIComponent(nextMarker)}`
+  return { ...links, next: `${path}?${rest === '' ? '' : `${rest}&`}${marker}` }
+}
+
+/** What follows the array of images in a page. */
+export function pageTail(query: string, nextMarker: string | undefined): Buffer {
+  return Buffer.from(`,${JSON.stringify(pageLinks('images', query, nextMarker)).slice(1)}`)
 }
