@@ -23,6 +23,7 @@ import {
 } from './registry-exchange.ts'
 import { createRegistryServers, type FailoverAnswer } from './registry-failover.ts'
 import { createGarbageCalls, type GarbageCalls } from './registry-garbage.ts'
+import { createMetadefCalls, type MetadefCalls } from './registry-metadefs.ts'
 import { createTokenCalls, type TokenCalls } from './registry-tokens.ts'
 import { fulfils } from './registry-wish.ts'
 import { openTransport } from './transport.ts'
@@ -55,7 +56,7 @@ export interface RawPage {
  * Client of the Registry API. Every call rejects with a `TankError`, or with the signal's reason;
  * when no server can be reached its code is `REGISTRY_UNAVAILABLE`.
  */
-export interface RegistryClient extends BackgroundCalls, GarbageCalls, TokenCalls {
+export interface RegistryClient extends BackgroundCalls, GarbageCalls, TokenCalls, MetadefCalls {
   createImage(c: RegistryCaller, image: CreateImage, o?: RegistryCallOptions): Promise<RawDocument>
   /** `query`: the raw query of the list, without `?`. */
   listImages(c: RegistryCaller, query: string, o?: RegistryCallOptions): Promise<RawPage>
@@ -140,11 +141,12 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     client,
     createBackgroundCalls(exchange),
     createGarbageCalls(exchange),
-    createTokenCalls(exchange)
+    createTokenCalls(exchange),
+    createMetadefCalls(exchange)
   )
 }
 
-type OtherCalls = BackgroundCalls & GarbageCalls & TokenCalls
+type OtherCalls = BackgroundCalls & GarbageCalls & TokenCalls & MetadefCalls
 
 class HttpRegistryClient implements Omit<RegistryClient, keyof OtherCalls> {
   readonly #servers: ReturnType<typeof createRegistryServers>

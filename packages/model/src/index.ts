@@ -1,5 +1,6 @@
 export * from './background-api.ts'
 export * from './errors.ts'
 export * from './image.ts'
+export * from './metadef.ts'
 export * from './registry-api.ts'
 export * from './token-api.ts'

@@ -18,6 +18,8 @@ import { garbageRoutes } from './routes/garbage.ts'
 import { imageStoreRoutes } from './routes/image-stores.ts'
 import { listImagesRoute } from './routes/list-images.ts'
 import { memberRoutes } from './routes/members.ts'
+import { metadefDefinitionRoutes } from './routes/metadef-definitions.ts'
+import { metadefRoutes } from './routes/metadefs.ts'
 import { operationRoutes } from './routes/operations.ts'
 import type { RouteOptions, RoutePlugin } from './routes/route.ts'
 import { runOperationRoutes } from './routes/run-operation.ts'
@@ -54,7 +56,9 @@ const ROUTES: readonly RoutePlugin[] = [
   garbageRoutes,
   usageRoute,
   changesRoute,
-  tokenRoutes
+  tokenRoutes,
+  metadefRoutes,
+  metadefDefinitionRoutes
 ]
 
 async function installRoutes(

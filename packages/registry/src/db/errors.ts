@@ -56,3 +56,8 @@ export function isConflict(error: unknown): boolean {
   const code = errorCode(isTankError(error) ? error.cause : error)
   return code !== undefined && RETRY.has(code)
 }
+
+/** A value that has to be unique is there already. */
+export function isDuplicate(error: unknown): boolean {
+  return errorCode(error) === '23505'
+}

@@ -13,9 +13,16 @@ const OPENAPI: FastifyDynamicSwaggerOptions = {
     },
     components: { securitySchemes: { secret: { type: 'http', scheme: 'bearer' } } },
     security: [{ secret: [] }],
-    tags: ['images', 'members', 'operations', 'garbage', 'usage', 'changes', 'tokens'].map(
-      (name) => ({ name })
-    )
+    tags: [
+      'images',
+      'members',
+      'operations',
+      'garbage',
+      'usage',
+      'changes',
+      'tokens',
+      'metadefs'
+    ].map((name) => ({ name }))
   }
 }
 

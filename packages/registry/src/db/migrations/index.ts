@@ -3,11 +3,13 @@ import { initial } from './0001-initial.ts'
 import { background } from './0002-background.ts'
 import { tokens } from './0003-tokens.ts'
 import { staging } from './0004-staging.ts'
+import { metadefs } from './0005-metadefs.ts'
 
 /** Every migration by its name; names are applied in their order and never change. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
   '0002-background': background,
   '0003-tokens': tokens,
-  '0004-staging': staging
+  '0004-staging': staging,
+  '0005-metadefs': metadefs
 }
