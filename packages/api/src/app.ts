@@ -20,18 +20,15 @@ import type { ApiConfig } from './config.ts'
 import type { ApiContext } from './context.ts'
 import { createStoreCircuits } from './download/store-circuits.ts'
 import { allowOrigins } from './http/cors.ts'
-import {
-  advertisedMinors,
-  linkBase,
-  routeTarget,
-  versionDocument
-} from './http/version-document.ts'
+import { advertisedMinors, routeTarget } from './http/version-document.ts'
 import { createImageMutator } from './images/mutate.ts'
 import { stagingStore } from './imports/staging-store.ts'
 import { createDigestPool } from './ingest/digests.ts'
 import { createRunningUploads } from './ingest/running-uploads.ts'
+import { installOpenApi } from './openapi/install.ts'
 import { type Access, createAccess } from './policy/access.ts'
 import { v2Routes } from './routes/v2/index.ts'
+import { versionRoutes } from './routes/versions.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: the options belong to each store package
 export type StorePlugin = FastifyPluginAsync<any>
@@ -84,6 +81,7 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
 
   const context = openContext(app, config, parts, access)
   allowOrigins(app, config.corsOrigins)
+  await installOpenApi(app)
   await app.register(health, {
     ready: () => registry.ready(),
     ...(config.healthcheckDisableFile === ''
@@ -161,14 +159,4 @@ function openContext(
     publicEndpoint: config.publicEndpoint,
     ingest: { ...shared, running, worker }
   }
-}
-
-/** The version document (V1, V2): 200 at its own address, 300 everywhere else. */
-function versionRoutes(app: FastifyInstance, config: ApiConfig, minors: readonly number[]): void {
-  app.get('/versions', async (request) =>
-    versionDocument(linkBase(request, config.publicEndpoint), minors)
-  )
-  app.all('/', { config: { catchAll: true } }, async (request, reply) =>
-    reply.code(300).send(versionDocument(linkBase(request, config.publicEndpoint), minors))
-  )
 }

@@ -17,11 +17,41 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
+const describe = (operationId: string, summary: string, type: string, body: object) => {
+  const content = { [type]: { schema: body } }
+  return {
+    operationId,
+    summary,
+    tags: ['service'],
+    security: [],
+    response: { 200: { description: 'Yes', content }, 503: { description: 'No', content } }
+  }
+}
+
+const HEALTHCHECK = describe(
+  'checkHealth',
+  'Whether this process answers, and is to get requests',
+  'text/plain',
+  { type: 'string', enum: ['OK', 'DISABLED BY FILE'] }
+)
+
+const READYZ = describe(
+  'checkReadiness',
+  'Whether the service can do its work',
+  'application/json',
+  {
+    type: 'object',
+    required: ['status'],
+    properties: { status: { type: 'string', enum: ['ready', 'not ready'] } }
+  }
+)
+
 /** `/healthcheck` (the process answers) and `/readyz` (it can do its work), both without a token. */
 export const health: FastifyPluginAsync<HealthOptions> = async (app, options) => {
   app.route({
     method: ['GET', 'HEAD'],
     url: '/healthcheck',
+    schema: HEALTHCHECK,
     handler: async (_request, reply) => {
       const disabled =
         options.disabledByFile !== undefined && (await exists(options.disabledByFile))
@@ -32,6 +62,7 @@ export const health: FastifyPluginAsync<HealthOptions> = async (app, options) =>
   app.route({
     method: ['GET', 'HEAD'],
     url: '/readyz',
+    schema: READYZ,
     handler: async (request, reply) => {
       reply.header('cache-control', 'no-store').type('application/json')
       try {

@@ -1,23 +1,12 @@
 import { STATUS_CODES } from 'node:http'
 import { problemStatus, toTankError } from '@tank/service'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { escapeHtml } from './html.ts'
 
 /** Statuses that the clients of the Image API v2 expect for codes that have another one inside (E6). */
 const V2_STATUS: Readonly<Record<string, number>> = {
   VERSION_CONFLICT: 409,
   REQUEST_TIMEOUT: 400
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;'
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c)
 }
 
 type Form = 'json' | 'html' | 'plain'

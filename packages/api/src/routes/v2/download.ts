@@ -9,8 +9,44 @@ import { parseContentRange, parseRange } from '../../download/range.ts'
 import { sendSource } from '../../download/send-source.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { type Caller, registryCaller } from '../../identity/caller.ts'
+import { content, nothing, operation } from '../../openapi/operation.ts'
+import { downloadHeaders, downloadQuery, imageParams } from '../../openapi/parameters.ts'
 import type { Policy } from '../../policy/policy.ts'
 import type { ImageParams } from './images.ts'
+
+const BYTES = {
+  description: 'The bytes of the image',
+  contentMediaType: 'application/octet-stream'
+}
+const header = (description: string) => ({ type: 'string', description })
+const validatorHeaders = {
+  etag: header('Strong; made of the SHA-256 of the data'),
+  'last-modified': header('When the data was complete')
+}
+const dataAnswer = (description: string, more: object = {}) =>
+  content('application/octet-stream', BYTES, description, {
+    ...validatorHeaders,
+    'content-md5': header('MD5 of the whole data, hexadecimal; absent where it is not known'),
+    ...more
+  })
+
+const schema = operation({
+  operationId: 'downloadImage',
+  summary: 'Download the data of an image',
+  tag: 'data',
+  params: imageParams,
+  querystring: downloadQuery,
+  headers: downloadHeaders,
+  answers: {
+    200: dataAnswer('All of the data'),
+    204: nothing('The image has no data yet'),
+    206: dataAnswer('The range that was asked for', {
+      'content-range': header('Which bytes these are')
+    }),
+    304: nothing('The client has the data already', validatorHeaders)
+  },
+  errors: [403, 404, 416]
+})
 
 function preferredStores(context: ApiContext, prefer: unknown): string[] {
   const text = Array.isArray(prefer) ? prefer.join(',') : String(prefer ?? '')
@@ -107,6 +143,7 @@ export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
     method: ['GET', 'HEAD'],
     url: '/images/:id/file',
     onRequest: refuseBody,
+    schema,
     handler: handle
   })
 }

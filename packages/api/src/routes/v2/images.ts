@@ -11,7 +11,80 @@ import { patchDialect, readPatch } from '../../images/json-patch.ts'
 import { newImage } from '../../images/new-image.ts'
 import { askedBy, shownTo } from '../../images/shown-properties.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
+import { listOf, refTo } from '../../openapi/components.ts'
+import { json, nothing, operation } from '../../openapi/operation.ts'
+import { imageParams, listQuery } from '../../openapi/parameters.ts'
 import { pageTail, queryOf } from './page-links.ts'
+
+const text = (description: string) => ({ type: 'string', description })
+
+const listSchema = operation({
+  operationId: 'listImages',
+  summary: 'List images',
+  description:
+    'Images that the caller may see, in pages. Any other parameter is the name of a custom property that the images have with this value.',
+  tag: 'images',
+  querystring: listQuery,
+  answers: {
+    200: json(
+      listOf('images', 'Image', {
+        first: text('Path of the first page'),
+        next: text('Path of the next page; absent on the last one'),
+        schema: text('Path of the schema of this answer')
+      }),
+      'A page of images'
+    )
+  },
+  errors: [403, 404]
+})
+
+const createSchema = operation({
+  operationId: 'createImage',
+  summary: 'Create an image',
+  description: 'Makes the record, in status `queued`. The data is uploaded or imported after that.',
+  tag: 'images',
+  body: { 'application/json': refTo('NewImage') },
+  answers: {
+    201: json('Image', 'The image', {
+      location: text('Address of the image'),
+      'openstack-image-import-methods': text('Import methods that can be used'),
+      'openstack-image-store-ids': text('Names of the stores')
+    })
+  },
+  errors: [403, 409, 413]
+})
+
+const showSchema = operation({
+  operationId: 'showImage',
+  summary: 'Show an image',
+  tag: 'images',
+  params: imageParams,
+  answers: { 200: json('Image', 'The image') },
+  errors: [403, 404]
+})
+
+const patchSchema = operation({
+  operationId: 'changeImage',
+  summary: 'Change an image',
+  tag: 'images',
+  params: imageParams,
+  body: {
+    'application/openstack-images-v2.1-json-patch': refTo('PatchV21'),
+    'application/openstack-images-v2.0-json-patch': refTo('PatchV20')
+  },
+  answers: { 200: json('Image', 'The image as it is now') },
+  errors: [403, 404, 409, 413, 415]
+})
+
+const deleteSchema = operation({
+  operationId: 'deleteImage',
+  summary: 'Delete an image',
+  description: 'In any state, also while data comes in. Its identifier is never used again.',
+  tag: 'images',
+  params: imageParams,
+  answers: { 204: nothing('The image is gone') },
+  errors: [403, 404, 409, 413]
+})
 
 export interface ImageParams {
   readonly id: string
@@ -30,7 +103,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     return reply.code(status).type('application/json').send(body)
   }
 
-  app.get('/images', async (request, reply) => {
+  app.get('/images', { schema: listSchema }, async (request, reply) => {
     policy.demand(request.caller, 'get_images')
     policy.demand(request.caller, 'get_image')
     const query = queryOf(request.originalUrl)
@@ -41,7 +114,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     return reply.type('application/json').send(body)
   })
 
-  app.post('/images', async (request, reply) => {
+  app.post('/images', { schema: createSchema }, async (request, reply) => {
     const image = newImage(parseJsonObject(request.body), request.caller, rules)
     const raw = await registry.createImage(registryCaller(request), image)
     const base = linkBase(request, context.publicEndpoint)
@@ -54,7 +127,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
 
   app.get<{ Params: ImageParams }>(
     '/images/:id',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: showSchema },
     async (request, reply) => {
       const raw = await registry.getImage(registryCaller(request), request.params.id)
       policy.demand(request.caller, 'get_image')
@@ -62,20 +135,28 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     }
   )
 
-  app.patch<{ Params: ImageParams }>('/images/:id', async (request, reply) => {
-    const { caller } = request
-    const dialect = patchDialect(request.headers['content-type'])
-    const operations = readPatch(parseJsonBody(request.body), dialect)
-    const raw = await context.images.update(registryCaller(request), request.params.id, (image) => {
-      policy.demand(caller, operations.length > 0 ? 'modify_image' : 'get_image', image)
-      return applyPatch(image, operations, caller, rules)
-    })
-    return sendDocument(reply, raw)
-  })
+  app.patch<{ Params: ImageParams }>(
+    '/images/:id',
+    { schema: patchSchema },
+    async (request, reply) => {
+      const { caller } = request
+      const dialect = patchDialect(request.headers['content-type'])
+      const operations = readPatch(parseJsonBody(request.body), dialect)
+      const raw = await context.images.update(
+        registryCaller(request),
+        request.params.id,
+        (image) => {
+          policy.demand(caller, operations.length > 0 ? 'modify_image' : 'get_image', image)
+          return applyPatch(image, operations, caller, rules)
+        }
+      )
+      return sendDocument(reply, raw)
+    }
+  )
 
   app.delete<{ Params: ImageParams }>(
     '/images/:id',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: deleteSchema },
     async (request, reply) => {
       const { caller } = request
       const { id } = request.params

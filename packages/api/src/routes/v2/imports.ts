@@ -8,7 +8,31 @@ import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { IMPORT_METHODS, offeredMethods } from '../../imports/import-methods.ts'
 import { readImport } from '../../imports/import-request.ts'
+import { listOf, refTo } from '../../openapi/components.ts'
+import { json, nothing, operation } from '../../openapi/operation.ts'
+import { imageParams, importHeaders } from '../../openapi/parameters.ts'
 import type { ImageParams } from './images.ts'
+
+const importSchema = operation({
+  operationId: 'importImage',
+  summary: 'Import data into an image',
+  description: 'The work goes on after the answer; the tasks of the image tell what becomes of it.',
+  tag: 'imports',
+  params: imageParams,
+  headers: importHeaders,
+  body: { 'application/json': refTo('ImportRequest') },
+  answers: { 202: nothing('The import is accepted') },
+  errors: [403, 404, 409, 410, 413]
+})
+
+const tasksSchema = operation({
+  operationId: 'listTasks',
+  summary: 'List the background work on an image',
+  tag: 'imports',
+  params: imageParams,
+  answers: { 200: json(listOf('tasks', 'Task'), 'Work that goes on, or ended not long ago') },
+  errors: [403, 404]
+})
 
 /** Times of this one answer have no zone (R11). */
 const bare = (time: string | null): string | null => time?.replace(/Z$/, '') ?? null
@@ -29,37 +53,44 @@ function shownTask(task: TaskDocument) {
 export function importRoutes(app: FastifyInstance, context: ApiContext): void {
   const { registry, stores, config, policy } = context
 
-  app.post<{ Params: ImageParams }>('/images/:id/import', async (request, reply) => {
-    const offered = offeredMethods(config.imports.methods, stores)
-    const wanted = readImport(parseJsonObject(request.body), offered)
-    const method = IMPORT_METHODS.get(wanted.method.name)
-    if (method === undefined) throw new TankError('INVALID_REQUEST', 'Unknown import method')
-    const caller = registryCaller(request)
-    const image = parseDocument(await registry.getImage(caller, request.params.id))
-    if (!method.from.includes(image.status)) {
-      throw new TankError(
-        'IMAGE_STATE',
-        `The image is ${image.status}; ${wanted.method.name} needs it to be ${method.from.join(' or ')}.`
-      )
+  app.post<{ Params: ImageParams }>(
+    '/images/:id/import',
+    { schema: importSchema },
+    async (request, reply) => {
+      const offered = offeredMethods(config.imports.methods, stores)
+      const wanted = readImport(parseJsonObject(request.body), offered)
+      const method = IMPORT_METHODS.get(wanted.method.name)
+      if (method === undefined) throw new TankError('INVALID_REQUEST', 'Unknown import method')
+      const caller = registryCaller(request)
+      const image = parseDocument(await registry.getImage(caller, request.params.id))
+      if (!method.from.includes(image.status)) {
+        throw new TankError(
+          'IMAGE_STATE',
+          `The image is ${image.status}; ${wanted.method.name} needs it to be ${method.from.join(' or ')}.`
+        )
+      }
+      if (image.container_format === null || image.disk_format === null) {
+        throw new TankError(
+          'IMAGE_STATE',
+          'Set disk_format and container_format of the image first'
+        )
+      }
+      policy.demand(request.caller, method.action, image)
+      const named = request.headers['x-image-meta-store']
+      const header = typeof named === 'string' && named !== '' ? named : undefined
+      const plan = method.plan({ stores, image, request: wanted, header })
+      if (plan !== undefined) {
+        const operation = { ...plan, id: randomUUID(), image_id: image.id, from: method.from }
+        await registry.enqueue(caller, operation)
+        context.workAsked()
+      }
+      return reply.code(202).send()
     }
-    if (image.container_format === null || image.disk_format === null) {
-      throw new TankError('IMAGE_STATE', 'Set disk_format and container_format of the image first')
-    }
-    policy.demand(request.caller, method.action, image)
-    const named = request.headers['x-image-meta-store']
-    const header = typeof named === 'string' && named !== '' ? named : undefined
-    const plan = method.plan({ stores, image, request: wanted, header })
-    if (plan !== undefined) {
-      const operation = { ...plan, id: randomUUID(), image_id: image.id, from: method.from }
-      await registry.enqueue(caller, operation)
-      context.workAsked()
-    }
-    return reply.code(202).send()
-  })
+  )
 
   app.get<{ Params: ImageParams }>(
     '/images/:id/tasks',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: tasksSchema },
     async (request) => {
       const tasks = await registry.listImageTasks(registryCaller(request), request.params.id)
       policy.demand(request.caller, 'get_image')

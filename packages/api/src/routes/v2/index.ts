@@ -5,6 +5,7 @@ import { leaveBodiesAlone, readBodiesWhole } from '../../http/bodies.ts'
 import { compressJson } from '../../http/compress.ts'
 import { v2ErrorHandler } from '../../http/v2-errors.ts'
 import { registerIdentity } from '../../identity/register-identity.ts'
+import { onlyDescribe } from '../../openapi/operation.ts'
 import { actionRoutes } from './actions.ts'
 import { downloadRoute } from './download.ts'
 import { imageRoutes } from './images.ts'
@@ -23,6 +24,7 @@ import { uploadRoute } from './upload.ts'
 export function v2Routes(context: ApiContext): FastifyPluginAsync {
   return async (app) => {
     app.setErrorHandler(v2ErrorHandler)
+    onlyDescribe(app)
     await registerIdentity(app, context.config.identity, context.registry)
     app.setNotFoundHandler((request) => {
       throw notFoundError(app, request.method, request.url)

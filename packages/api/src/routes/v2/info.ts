@@ -4,6 +4,78 @@ import type { FastifyInstance } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
+import { listOf } from '../../openapi/components.ts'
+import { json, operation } from '../../openapi/operation.ts'
+
+const storesSchema = operation({
+  operationId: 'listStores',
+  summary: 'List the stores',
+  tag: 'info',
+  answers: { 200: json(listOf('stores', 'Store'), 'The stores') }
+})
+
+const detailSchema = operation({
+  operationId: 'listStoreDetails',
+  summary: 'List the stores with their details',
+  tag: 'info',
+  answers: { 200: json(listOf('stores', 'Store'), 'The stores') },
+  errors: [403]
+})
+
+const methodsSchema = operation({
+  operationId: 'listImportMethods',
+  summary: 'List the import methods',
+  tag: 'info',
+  answers: {
+    200: json(
+      {
+        type: 'object',
+        required: ['import-methods'],
+        properties: {
+          'import-methods': {
+            type: 'object',
+            required: ['description', 'type', 'value'],
+            properties: {
+              description: { type: 'string' },
+              type: { type: 'string', enum: ['array'] },
+              value: { type: 'array', items: { type: 'string' }, description: 'The methods' }
+            }
+          }
+        }
+      },
+      'The methods that can be used'
+    )
+  }
+})
+
+const usageSchema = operation({
+  operationId: 'showUsage',
+  summary: 'Show what the own project uses of its quotas',
+  tag: 'info',
+  answers: {
+    200: json(
+      {
+        type: 'object',
+        required: ['usage'],
+        properties: {
+          usage: {
+            type: 'object',
+            description: 'By the name of the quota; empty where nothing is limited',
+            additionalProperties: {
+              type: 'object',
+              required: ['limit', 'usage'],
+              properties: {
+                limit: { type: 'integer', description: '-1: no limit. Sizes are in MiB' },
+                usage: { type: 'integer', description: 'Sizes are in MiB' }
+              }
+            }
+          }
+        }
+      },
+      'Limits, and what counts against them'
+    )
+  }
+})
 
 /** What this service offers: stores, import methods, usage (R18). */
 export function infoRoutes(app: FastifyInstance, context: ApiContext): void {
@@ -19,26 +91,30 @@ export function infoRoutes(app: FastifyInstance, context: ApiContext): void {
     }
   }
 
-  app.get('/info/stores', { onRequest: refuseBody }, async () => ({
+  app.get('/info/stores', { onRequest: refuseBody, schema: storesSchema }, async () => ({
     stores: stores.names().map(describe)
   }))
 
-  app.get('/info/stores/detail', { onRequest: refuseBody }, async (request) => {
-    policy.demand(request.caller, 'stores_info_detail')
-    return {
-      stores: stores.names().map((name) => {
-        const entry = stores.entry(name)
-        return {
-          ...describe(name),
-          type: entry?.store.type,
-          weight: entry?.weight ?? 0,
-          properties: {}
-        }
-      })
+  app.get(
+    '/info/stores/detail',
+    { onRequest: refuseBody, schema: detailSchema },
+    async (request) => {
+      policy.demand(request.caller, 'stores_info_detail')
+      return {
+        stores: stores.names().map((name) => {
+          const entry = stores.entry(name)
+          return {
+            ...describe(name),
+            type: entry?.store.type,
+            weight: entry?.weight ?? 0,
+            properties: {}
+          }
+        })
+      }
     }
-  })
+  )
 
-  app.get('/info/import', { onRequest: refuseBody }, async () => ({
+  app.get('/info/import', { onRequest: refuseBody, schema: methodsSchema }, async () => ({
     'import-methods': {
       description: 'Import methods available.',
       type: 'array',
@@ -46,7 +122,7 @@ export function infoRoutes(app: FastifyInstance, context: ApiContext): void {
     }
   }))
 
-  app.get('/info/usage', { onRequest: refuseBody }, async (request) => {
+  app.get('/info/usage', { onRequest: refuseBody, schema: usageSchema }, async (request) => {
     const { project } = request.caller
     return { usage: project === null ? {} : usageOf(await registry.usage(project)) }
   })

@@ -13,7 +13,76 @@ import { refuseBody } from '../../http/bodies.ts'
 import { parseJsonObject } from '../../http/json.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
+import { listOf } from '../../openapi/components.ts'
+import { json, nothing, operation } from '../../openapi/operation.ts'
+import { imageParams, memberParams } from '../../openapi/parameters.ts'
 import type { ImageParams } from './images.ts'
+
+const MEMBER_ID = { type: 'string', minLength: 1, maxLength: LIMITS.memberLength }
+
+const listSchema = operation({
+  operationId: 'listMembers',
+  summary: 'List the members of an image',
+  description: 'Owners see all; a member sees itself.',
+  tag: 'members',
+  params: imageParams,
+  answers: {
+    200: json(
+      listOf('members', 'Member', {
+        schema: { type: 'string', description: 'Path of the schema' }
+      }),
+      'The members'
+    )
+  },
+  errors: [403, 404]
+})
+
+const addSchema = operation({
+  operationId: 'addMember',
+  summary: 'Share an image with a project',
+  description: 'The image has to have visibility `shared`.',
+  tag: 'members',
+  params: imageParams,
+  body: {
+    'application/json': { type: 'object', required: ['member'], properties: { member: MEMBER_ID } }
+  },
+  answers: { 200: json('Member', 'The member, pending') },
+  errors: [403, 404, 409, 413]
+})
+
+const showSchema = operation({
+  operationId: 'showMember',
+  summary: 'Show a member of an image',
+  tag: 'members',
+  params: memberParams,
+  answers: { 200: json('Member', 'The member') },
+  errors: [403, 404]
+})
+
+const setSchema = operation({
+  operationId: 'answerSharing',
+  summary: 'Accept or reject an image that is shared with the own project',
+  tag: 'members',
+  params: memberParams,
+  body: {
+    'application/json': {
+      type: 'object',
+      required: ['status'],
+      properties: { status: { type: 'string', enum: [...MEMBER_STATUSES] } }
+    }
+  },
+  answers: { 200: json('Member', 'The member as it is now') },
+  errors: [403, 404, 413]
+})
+
+const removeSchema = operation({
+  operationId: 'removeMember',
+  summary: 'Share an image with a project no longer',
+  tag: 'members',
+  params: memberParams,
+  answers: { 204: nothing('The project is no member any more') },
+  errors: [403, 404, 413]
+})
 
 interface MemberParams extends ImageParams {
   readonly member: string
@@ -69,7 +138,7 @@ export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
 
   app.get<{ Params: ImageParams }>(
     '/images/:id/members',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: listSchema },
     async (request) => {
       const shared = await image(request)
       if (shared.visibility !== 'shared')
@@ -85,24 +154,28 @@ export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
     }
   )
 
-  app.post<{ Params: ImageParams }>('/images/:id/members', async (request) => {
-    const member = newMember(request.body)
-    const target = await image(request)
-    policy.demand(request.caller, 'add_member', target, member)
-    if (target.visibility !== 'shared')
-      throw new TankError('FORBIDDEN', 'Only shared images have members.')
-    const { members: limit } = config.limits
-    return registry.addMember(
-      registryCaller(request),
-      request.params.id,
-      member,
-      limit < 0 ? null : limit
-    )
-  })
+  app.post<{ Params: ImageParams }>(
+    '/images/:id/members',
+    { schema: addSchema },
+    async (request) => {
+      const member = newMember(request.body)
+      const target = await image(request)
+      policy.demand(request.caller, 'add_member', target, member)
+      if (target.visibility !== 'shared')
+        throw new TankError('FORBIDDEN', 'Only shared images have members.')
+      const { members: limit } = config.limits
+      return registry.addMember(
+        registryCaller(request),
+        request.params.id,
+        member,
+        limit < 0 ? null : limit
+      )
+    }
+  )
 
   app.get<{ Params: MemberParams }>(
     '/images/:id/members/:member',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: showSchema },
     async (request) => {
       const { id, member } = request.params
       const target = await image(request)
@@ -111,18 +184,22 @@ export function memberRoutes(app: FastifyInstance, context: ApiContext): void {
     }
   )
 
-  app.put<{ Params: MemberParams }>('/images/:id/members/:member', async (request) => {
-    const status = wantedStatus(request.body)
-    const { id, member } = request.params
-    const target = await image(request)
-    demandKnown(request, target, member)
-    policy.demand(request.caller, 'modify_member', target, member)
-    return registry.setMember(registryCaller(request), id, member, memberStatus(status))
-  })
+  app.put<{ Params: MemberParams }>(
+    '/images/:id/members/:member',
+    { schema: setSchema },
+    async (request) => {
+      const status = wantedStatus(request.body)
+      const { id, member } = request.params
+      const target = await image(request)
+      demandKnown(request, target, member)
+      policy.demand(request.caller, 'modify_member', target, member)
+      return registry.setMember(registryCaller(request), id, member, memberStatus(status))
+    }
+  )
 
   app.delete<{ Params: MemberParams }>(
     '/images/:id/members/:member',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: removeSchema },
     async (request, reply) => {
       const { id, member } = request.params
       const target = await image(request)

@@ -147,6 +147,13 @@ function listOf(name: string, items: object): object {
   }
 }
 
+/** What images, members and tasks have. */
+export const schemaProperties = {
+  image: imageProperties,
+  member: member.properties,
+  task: taskProperties
+}
+
 const { input: _input, result: _result, message: _message, ...taskRow } = taskProperties
 
 /** The schema documents of the Image API v2 by name (§2.12). */

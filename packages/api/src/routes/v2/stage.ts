@@ -5,8 +5,22 @@ import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { stagingStore } from '../../imports/staging-store.ts'
 import { STAGE } from '../../ingest/ingest.ts'
+import { nothing, operation } from '../../openapi/operation.ts'
+import { imageParams, stageHeaders } from '../../openapi/parameters.ts'
 import type { ImageParams } from './images.ts'
 import { announcedSize, demandOctets, demandSize, takeBody } from './upload.ts'
+
+const schema = operation({
+  operationId: 'stageImage',
+  summary: 'Stage data for an import',
+  description: 'The data is no part of the image before the import by method `glance-direct`.',
+  tag: 'imports',
+  params: imageParams,
+  headers: stageHeaders,
+  body: { 'application/octet-stream': { description: 'The bytes of the image' } },
+  answers: { 204: nothing('The data is staged') },
+  errors: [403, 404, 409, 410, 413, 415]
+})
 
 const SECONDS = 3600
 
@@ -16,7 +30,7 @@ export function stageRoute(app: FastifyInstance, context: ApiContext): void {
   if (!config.imports.methods.includes('glance-direct')) return
   app.put<{ Params: ImageParams }>(
     '/images/:id/stage',
-    { onRequest: async (request) => demandOctets(request), config: { lateContinue: true } },
+    { onRequest: async (request) => demandOctets(request), config: { lateContinue: true }, schema },
     async (request, reply) => {
       const announced = announcedSize(request)
       const raw = await registry.getImage(registryCaller(request), request.params.id)

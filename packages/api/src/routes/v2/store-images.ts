@@ -4,6 +4,18 @@ import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
+import { nothing, operation } from '../../openapi/operation.ts'
+import { storeImageParams } from '../../openapi/parameters.ts'
+
+const schema = operation({
+  operationId: 'removeFromStore',
+  summary: 'Remove an image from one of its stores',
+  description: 'Not from the last one.',
+  tag: 'locations',
+  params: storeImageParams,
+  answers: { 204: nothing('The store has the image no longer') },
+  errors: [403, 404, 409, 413]
+})
 
 interface StoreImageParams {
   readonly store: string
@@ -15,7 +27,7 @@ export function storeImageRoutes(app: FastifyInstance, context: ApiContext): voi
   const { registry, stores, collector, policy } = context
   app.delete<{ Params: StoreImageParams }>(
     '/stores/:store/:id',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema },
     async (request, reply) => {
       const { store, id } = request.params
       if (stores.get(store) === undefined) {

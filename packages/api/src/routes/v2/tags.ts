@@ -4,6 +4,26 @@ import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { checkCount } from '../../images/attributes.ts'
+import { nothing, operation } from '../../openapi/operation.ts'
+import { tagParams } from '../../openapi/parameters.ts'
+
+const addSchema = operation({
+  operationId: 'addTag',
+  summary: 'Add a tag to an image',
+  tag: 'images',
+  params: tagParams,
+  answers: { 204: nothing('The image has the tag') },
+  errors: [403, 404, 409, 413]
+})
+
+const removeSchema = operation({
+  operationId: 'removeTag',
+  summary: 'Remove a tag from an image',
+  tag: 'images',
+  params: tagParams,
+  answers: { 204: nothing('The image does not have the tag any more') },
+  errors: [403, 404, 409, 413]
+})
 
 interface TagParams {
   readonly id: string
@@ -15,7 +35,7 @@ export function tagRoutes(app: FastifyInstance, context: ApiContext): void {
   const { policy } = context
   app.put<{ Params: TagParams }>(
     '/images/:id/tags/:tag',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: addSchema },
     async (request, reply) => {
       const { id, tag } = request.params
       if (textLength(tag) > LIMITS.tagLength || !isStorableText(tag)) {
@@ -33,7 +53,7 @@ export function tagRoutes(app: FastifyInstance, context: ApiContext): void {
 
   app.delete<{ Params: TagParams }>(
     '/images/:id/tags/:tag',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: removeSchema },
     async (request, reply) => {
       const { id, tag } = request.params
       await context.images.update(registryCaller(request), id, (image) => {

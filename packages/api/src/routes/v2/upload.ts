@@ -7,7 +7,22 @@ import { registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { type IngestRequest, ingest, UPLOAD } from '../../ingest/ingest.ts'
 import { SenderGone } from '../../ingest/intake.ts'
+import { nothing, operation } from '../../openapi/operation.ts'
+import { imageParams, uploadHeaders } from '../../openapi/parameters.ts'
 import type { ImageParams } from './images.ts'
+
+const schema = operation({
+  operationId: 'uploadImage',
+  summary: 'Upload the data of an image',
+  description:
+    'The image becomes `active` when all data is stored. Its data never changes after that.',
+  tag: 'data',
+  params: imageParams,
+  headers: uploadHeaders,
+  body: { 'application/octet-stream': { description: 'The bytes of the image' } },
+  answers: { 204: nothing('The image is active') },
+  errors: [403, 404, 409, 410, 413, 415]
+})
 
 /** Media type of image data; parameters are ignored, anything else is 415. */
 export function demandOctets(request: FastifyRequest): void {
@@ -112,7 +127,7 @@ export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
   const { registry, config, policy } = context
   app.put<{ Params: ImageParams }>(
     '/images/:id/file',
-    { onRequest: async (request) => demandOctets(request), config: { lateContinue: true } },
+    { onRequest: async (request) => demandOctets(request), config: { lateContinue: true }, schema },
     async (request, reply) => {
       const announced = announcedSize(request)
       const { name, store } = targetStore(context, request)

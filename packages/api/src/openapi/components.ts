@@ -1,0 +1,225 @@
+import { LIMITS } from '@tank/model'
+import type { FastifyInstance } from 'fastify'
+import { schemaProperties } from '../routes/v2/schema-documents.ts'
+
+const { image, member, task } = schemaProperties
+const text = (description: string) => ({ type: 'string', description })
+const flag = (description: string, value: boolean) => ({
+  type: 'boolean',
+  default: value,
+  description
+})
+
+const { stores: _stores, direct_url: _url, locations: _locations, ...always } = image
+const { self: _self, schema: _schema, ...shownOfTask } = task
+
+const writable = {
+  name: image.name,
+  visibility: { ...image.visibility, default: 'shared' },
+  protected: image.protected,
+  os_hidden: image.os_hidden,
+  owner: image.owner,
+  tags: image.tags,
+  container_format: image.container_format,
+  disk_format: image.disk_format,
+  min_disk: { ...image.min_disk, minimum: 0, maximum: LIMITS.minDisk },
+  min_ram: { ...image.min_ram, minimum: 0, maximum: LIMITS.minRam }
+}
+
+const custom = {
+  additionalProperties: {
+    type: 'string',
+    maxLength: LIMITS.propertyValueBytes,
+    description: 'A custom property'
+  }
+}
+
+const pointer = text('JSON pointer of one attribute or property, such as `/name`')
+
+const validationData = {
+  type: 'object',
+  description: 'Digest that the data has to have',
+  additionalProperties: false,
+  required: ['os_hash_algo', 'os_hash_value'],
+  properties: {
+    os_hash_algo: { type: 'string', enum: ['md5', 'sha1', 'sha256', 'sha512'] },
+    os_hash_value: { ...text('Hexadecimal'), pattern: '^[0-9A-Fa-f]+$' }
+  }
+}
+
+const nullable = (schema: { readonly description: string }) => ({
+  type: ['string', 'null'],
+  description: schema.description
+})
+
+/** Schemas that routes share, by their name in the document. */
+const COMPONENTS = {
+  Error: {
+    type: 'object',
+    description: 'What went wrong',
+    required: ['error'],
+    properties: {
+      error: {
+        type: 'object',
+        required: ['code', 'title', 'message'],
+        additionalProperties: false,
+        properties: {
+          code: { type: 'integer', description: 'The status' },
+          title: text('Name of the status'),
+          message: text('What to do about it')
+        }
+      }
+    }
+  },
+  Image: {
+    type: 'object',
+    description: 'An image; further keys are its custom properties',
+    required: Object.keys(always),
+    properties: image,
+    additionalProperties: { type: 'string' }
+  },
+  NewImage: {
+    type: 'object',
+    description: 'A new image; further keys become custom properties',
+    properties: { id: image.id, ...writable },
+    ...custom
+  },
+  PatchV21: {
+    type: 'array',
+    description: 'Changes, applied all or none',
+    maxItems: 1000,
+    items: {
+      type: 'object',
+      required: ['op', 'path'],
+      properties: {
+        op: { type: 'string', enum: ['add', 'replace', 'remove'] },
+        path: pointer,
+        value: { description: 'Of `add` and `replace`' }
+      }
+    }
+  },
+  PatchV20: {
+    type: 'array',
+    description:
+      'Changes in the older notation: exactly one of `add`, `replace` and `remove` in each',
+    maxItems: 1000,
+    items: {
+      type: 'object',
+      properties: {
+        add: pointer,
+        replace: pointer,
+        remove: pointer,
+        value: { description: 'Of `add` and `replace`' }
+      }
+    }
+  },
+  Member: {
+    type: 'object',
+    required: Object.keys(member),
+    properties: member,
+    description: 'A project that an image is shared with'
+  },
+  Task: {
+    type: 'object',
+    description: 'Background work on an image',
+    required: Object.keys(shownOfTask),
+    properties: {
+      ...shownOfTask,
+      owner: nullable(task.owner),
+      request_id: nullable(task.request_id),
+      user_id: nullable(task.user_id),
+      deleted: { type: 'boolean' },
+      deleted_at: { type: 'null' }
+    }
+  },
+  ImportRequest: {
+    type: 'object',
+    required: ['method'],
+    properties: {
+      method: {
+        type: 'object',
+        required: ['name'],
+        properties: {
+          name: { type: 'string', enum: ['glance-direct', 'web-download', 'copy-image'] },
+          uri: text('Where the data lies; of `web-download`')
+        }
+      },
+      stores: { type: 'array', items: { type: 'string' }, description: 'Stores that get the data' },
+      all_stores: flag('Every store that takes data gets it', false),
+      all_stores_must_succeed: flag('One store that fails ends the import', true)
+    }
+  },
+  NewLocation: {
+    type: 'object',
+    required: ['url'],
+    additionalProperties: false,
+    properties: {
+      url: { ...text('Where the data lies'), maxLength: 2048 },
+      validation_data: validationData
+    }
+  },
+  Location: {
+    type: 'object',
+    required: ['url', 'metadata'],
+    properties: {
+      url: text('Where the data lies'),
+      metadata: { type: 'object', properties: { store: text('Name of the store') } }
+    }
+  },
+  Store: {
+    type: 'object',
+    required: ['id'],
+    properties: {
+      id: text('Name of the store'),
+      description: text('What the operator says of it'),
+      default: { type: 'string', enum: ['true'], description: 'Takes data when none is named' },
+      'read-only': { type: 'string', enum: ['true'], description: 'Takes no data' },
+      type: text('Kind of the store; in details only'),
+      weight: { type: 'integer', description: 'Heavier stores send first; in details only' },
+      properties: { type: 'object', description: 'In details only' }
+    }
+  },
+  Versions: {
+    type: 'object',
+    required: ['versions'],
+    properties: {
+      versions: {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['id', 'status', 'links'],
+          properties: {
+            id: { ...text('Version'), pattern: '^v2\\.\\d+$' },
+            status: { type: 'string', enum: ['CURRENT', 'SUPPORTED'] },
+            links: {
+              type: 'array',
+              items: {
+                type: 'object',
+                required: ['rel', 'href'],
+                properties: { rel: { type: 'string', enum: ['self'] }, href: { type: 'string' } }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+} as const
+
+export type Component = keyof typeof COMPONENTS
+
+/** A reference to a shared schema. */
+export function refTo(name: Component): { readonly $ref: string } {
+  return { $ref: `${name}#` }
+}
+
+/** A list of what a component describes. */
+export function listOf(name: string, component: Component, more: object = {}): object {
+  const items = { type: 'array', items: refTo(component) }
+  return { type: 'object', required: [name], properties: { [name]: items, ...more } }
+}
+
+/** Makes the shared schemas known to an app and to all its scopes. */
+export function addComponents(app: FastifyInstance): void {
+  for (const [name, schema] of Object.entries(COMPONENTS)) app.addSchema({ $id: name, ...schema })
+}
