@@ -12,6 +12,7 @@ const flag = (description: string, value: boolean) => ({
 
 const { stores: _stores, direct_url: _url, locations: _locations, ...always } = image
 const { self: _self, schema: _schema, ...shownOfTask } = task
+const { input: _input, result: _result, message: _message, ...rowOfTask } = task
 
 const writable = {
   name: image.name,
@@ -130,6 +131,34 @@ const COMPONENTS = {
       user_id: nullable(task.user_id),
       deleted: { type: 'boolean' },
       deleted_at: { type: 'null' }
+    }
+  },
+  TaskRow: {
+    type: 'object',
+    description: 'Background work, as lists show it',
+    required: Object.keys(rowOfTask),
+    properties: { ...rowOfTask, self: text('Path of the task'), owner: nullable(task.owner) }
+  },
+  TaskDetail: {
+    type: 'object',
+    description: 'Background work',
+    required: Object.keys(task),
+    properties: { ...task, owner: nullable(task.owner) }
+  },
+  NewTask: {
+    type: 'object',
+    required: ['type', 'input'],
+    properties: {
+      type: { type: 'string', enum: ['import'] },
+      input: {
+        type: 'object',
+        required: ['import_from', 'import_from_format', 'image_properties'],
+        properties: {
+          import_from: text('URL of the data'),
+          import_from_format: text('Disk format of the data'),
+          image_properties: { type: 'object', description: 'The image, as it would be created' }
+        }
+      }
     }
   },
   ImportRequest: {

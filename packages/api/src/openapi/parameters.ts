@@ -7,6 +7,7 @@ const maybe = (description: string, more: object = {}) => Type.Optional(text(des
 const id = text('Identifier of the image', { format: 'uuid' })
 
 export const imageParams = Type.Object({ id })
+export const taskParams = Type.Object({ id: text('Identifier of the task', { format: 'uuid' }) })
 export const tagParams = Type.Object({ id, tag: text('The tag') })
 export const memberParams = Type.Object({ id, member: text('Identifier of the project') })
 export const storeImageParams = Type.Object({ store: text('Name of the store'), id })
@@ -85,4 +86,13 @@ export const downloadHeaders = Type.Object({
 
 export const downloadQuery = Type.Object({
   prefer: maybe('Names of stores to read from first, joined by commas')
+})
+
+export const taskListQuery = Type.Object({
+  limit: bound('Most tasks of one page'),
+  marker: maybe('Identifier of the task that the page begins after'),
+  sort_key: maybe('Key to sort by'),
+  sort_dir: maybe('Direction', { enum: ['asc', 'desc'] }),
+  type: maybe('The type', { enum: ['import'] }),
+  status: maybe('The status')
 })

@@ -9,9 +9,53 @@ import { newImage } from '../../images/new-image.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
 import { readTaskInput } from '../../imports/task-input.ts'
 import { webDownload } from '../../imports/web-download.ts'
+import { listOf, refTo } from '../../openapi/components.ts'
+import { json, operation } from '../../openapi/operation.ts'
+import { taskListQuery, taskParams } from '../../openapi/parameters.ts'
 import { pageLinks, queryOf } from './page-links.ts'
 
 const METHOD = 'web-download'
+
+const listSchema = operation({
+  operationId: 'listAllTasks',
+  summary: 'List background work on all images',
+  tag: 'imports',
+  querystring: taskListQuery,
+  answers: {
+    200: json(
+      listOf('tasks', 'TaskRow', {
+        first: { type: 'string', description: 'Path of the first page' },
+        next: { type: 'string', description: 'Path of the next page; absent on the last one' },
+        schema: { type: 'string', description: 'Path of the schema of this answer' }
+      }),
+      'A page of tasks'
+    )
+  },
+  errors: [403]
+})
+
+const createSchema = operation({
+  operationId: 'createTask',
+  summary: 'Create an image and import it from a URL',
+  description: 'The older way; newer clients create an image and import into it.',
+  tag: 'imports',
+  body: { 'application/json': refTo('NewTask') },
+  answers: {
+    201: json('TaskDetail', 'The task', {
+      location: { type: 'string', description: 'Address of the task' }
+    })
+  },
+  errors: [403, 409, 413]
+})
+
+const showSchema = operation({
+  operationId: 'showTask',
+  summary: 'Show a task',
+  tag: 'imports',
+  params: taskParams,
+  answers: { 200: json('TaskDetail', 'The task') },
+  errors: [403, 404]
+})
 
 /** A time with whole seconds. */
 const whole = (time: string) => `${time.slice(0, 19)}Z`
@@ -87,14 +131,14 @@ async function forget(
 export function taskRoutes(app: FastifyInstance, context: ApiContext): void {
   const { registry, policy } = context
 
-  app.get('/tasks', async (request) => {
+  app.get('/tasks', { schema: listSchema }, async (request) => {
     policy.demand(request.caller, 'tasks_api_access')
     const query = queryOf(request.originalUrl)
     const { tasks, next } = await registry.listTasks(registryCaller(request), query)
     return { tasks: tasks.map(taskRow), ...pageLinks('tasks', query, next ?? undefined) }
   })
 
-  app.post('/tasks', async (request, reply) => {
+  app.post('/tasks', { schema: createSchema }, async (request, reply) => {
     policy.demand(request.caller, 'tasks_api_access')
     const id = await importImage(context, request)
     const base = linkBase(request, context.publicEndpoint)
@@ -102,8 +146,12 @@ export function taskRoutes(app: FastifyInstance, context: ApiContext): void {
     return wholeTask(await registry.getTask(registryCaller(request), id))
   })
 
-  app.get<{ Params: { readonly id: string } }>('/tasks/:id', async (request) => {
-    policy.demand(request.caller, 'tasks_api_access')
-    return wholeTask(await registry.getTask(registryCaller(request), request.params.id))
-  })
+  app.get<{ Params: { readonly id: string } }>(
+    '/tasks/:id',
+    { schema: showSchema },
+    async (request) => {
+      policy.demand(request.caller, 'tasks_api_access')
+      return wholeTask(await registry.getTask(registryCaller(request), request.params.id))
+    }
+  )
 }
