@@ -8,6 +8,7 @@ import { buildRegistry, registryConfigSchema } from '@tank/registry'
 import { loadConfig, runServer } from '@tank/service'
 import fsStore from '@tank/store-fs'
 import { createAnswerCheck } from './answer-schemas.ts'
+import { createDocumentCheck } from './api-document.ts'
 import { freshDatabase } from './database.ts'
 import { type Answer, type RequestOptions, request } from './http.ts'
 
@@ -49,8 +50,8 @@ interface OtherApi {
 }
 
 /**
- * A registry, an API and two file stores inside this process, on real sockets. JSON answers that do
- * not follow the schemas of the service are errors (SCH5).
+ * A registry, an API and two file stores inside this process, on real sockets. Answers that do not
+ * follow the schemas of the service (SCH5) or its OpenAPI document are errors.
  */
 export interface Stack {
   readonly url: string
@@ -127,12 +128,15 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
   const apiServer = await openApi()
   const { url } = apiServer
 
-  const call: Stack['call'] = (who, method, path, more = {}) =>
-    request(`${url}${path}`, {
-      ...more,
-      method,
-      headers: { ...(who === null ? {} : identityHeaders(who)), ...more.headers }
-    })
+  const checkDocument = createDocumentCheck(async () =>
+    JSON.parse((await request(`${url}/openapi.json`)).body.toString())
+  )
+  const call: Stack['call'] = async (who, method, path, more = {}) => {
+    const headers = { ...(who === null ? {} : identityHeaders(who)), ...more.headers }
+    const answer = await request(`${url}${path}`, { ...more, method, headers })
+    await checkDocument(method, path, answer)
+    return answer
+  }
   const check = createAnswerCheck(async (path) => toJson(await call(ADMIN, 'GET', path)).body)
   const checked = async (method: string, path: string, answer: JsonAnswer) => {
     await check(method, path, answer.status, answer.body)
