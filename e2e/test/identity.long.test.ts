@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
 import {
   keystone,
@@ -164,6 +165,17 @@ await testWith(
     })
     t.equal(asService.status, 200, 'a service acts for the user')
 
+    const { id: image } = (await call('POST', '/v2/images', IMAGE)).json
+    const body = new PassThrough()
+    body.write(Buffer.alloc(300_000, 1))
+    const upload = request(`${tank.url}/v2/images/${image}/file`, {
+      method: 'PUT',
+      headers: { 'x-auth-token': token, 'content-type': 'application/octet-stream' },
+      body
+    })
+    await until('the upload goes on', 30_000, async () =>
+      (await call('GET', `/v2/images/${image}`)).json.status === 'saving' ? true : undefined
+    )
     const revoked = await request(`${keystoneUrl}/auth/tokens`, {
       method: 'DELETE',
       headers: { 'x-auth-token': token, 'x-subject-token': token }
@@ -172,6 +184,12 @@ await testWith(
     await until('the token is refused', 30_000, async () =>
       (await call('GET', '/v2/images')).status === 401 ? true : undefined
     )
+    body.end(Buffer.alloc(300_000, 2))
+    t.equal((await upload).status, 204, 'an upload outlives the token that it began with')
+    const { token: fresh } = await login('member', 'one')
+    t.match(await caller(tank, fresh)('GET', `/v2/images/${image}`), {
+      json: { status: 'active', size: 600_000 }
+    })
     for (const each of [token, service.token, secret]) {
       t.notOk(tank.log.includes(each), 'S-02: the log shows no token and no secret')
     }
