@@ -1,4 +1,5 @@
 import type { Action } from '@tank/api'
+import { METADEF_ROWS } from './metadef-access-rows.ts'
 
 export const ROLES = ['admin', 'member', 'reader', 'service', 'nobody'] as const
 export type Role = (typeof ROLES)[number]
@@ -220,6 +221,14 @@ const members: Row[] = [
   }
 ]
 
+const SCHEMAS = [
+  ...['image', 'images', 'member', 'members', 'task', 'tasks'],
+  ...['namespace', 'object', 'property', 'tag', 'resource_type'].map((name) => `metadefs/${name}`),
+  ...['namespaces', 'objects', 'properties', 'tags', 'resource_types'].map(
+    (name) => `metadefs/${name}`
+  )
+]
+
 const places: Row[] = [
   {
     route: 'GET /v2/images/:id/locations',
@@ -248,7 +257,7 @@ const places: Row[] = [
   ...['stores', 'import', 'usage'].map(
     (name): Row => ({ route: `GET /v2/info/${name}`, actions: [], statuses: all(200) })
   ),
-  ...['image', 'images', 'member', 'members', 'task', 'tasks'].map(
+  ...SCHEMAS.map(
     (name): Row => ({ route: `GET /v2/schemas/${name}`, actions: [], statuses: all(200) })
   )
 ]
@@ -284,7 +293,8 @@ export const ROWS: readonly Row[] = [
   ...data,
   ...members,
   ...places,
-  ...tasks
+  ...tasks,
+  ...METADEF_ROWS
 ]
 
 /** The status that a caller gets; images that it cannot see are all not there. */

@@ -3,6 +3,7 @@ import { Errors } from 'typebox/schema'
 type Fetch = (path: string) => Promise<unknown>
 
 const ID = '[0-9a-f-]{36}'
+const NAMESPACE = '^/v2/metadefs/namespaces/[^/?]+'
 
 /** Which of the schemas of the service an answer to a request has to follow. */
 const RULES: readonly (readonly [method: string, path: RegExp, schema: string])[] = [
@@ -16,7 +17,23 @@ const RULES: readonly (readonly [method: string, path: RegExp, schema: string])[
   ['PUT', new RegExp(`^/v2/images/${ID}/members/`), 'member'],
   ['GET', /^\/v2\/tasks(\?|$)/, 'tasks'],
   ['POST', /^\/v2\/tasks$/, 'task'],
-  ['GET', new RegExp(`^/v2/tasks/${ID}$`), 'task']
+  ['GET', new RegExp(`^/v2/tasks/${ID}$`), 'task'],
+  ['GET', /^\/v2\/metadefs\/namespaces(\?|$)/, 'metadefs/namespaces'],
+  ['POST', /^\/v2\/metadefs\/namespaces$/, 'metadefs/namespace'],
+  ...['GET', 'PUT'].flatMap((method) => [
+    [method, new RegExp(`${NAMESPACE}(\\?|$)`), 'metadefs/namespace'] as const,
+    [method, new RegExp(`${NAMESPACE}/objects/`), 'metadefs/object'] as const,
+    [method, new RegExp(`${NAMESPACE}/properties/`), 'metadefs/property'] as const,
+    [method, new RegExp(`${NAMESPACE}/tags/`), 'metadefs/tag'] as const
+  ]),
+  ...['objects', 'properties', 'tags', 'resource_types'].map(
+    (kind) => ['GET', new RegExp(`${NAMESPACE}/${kind}$`), `metadefs/${kind}`] as const
+  ),
+  ['POST', new RegExp(`${NAMESPACE}/objects$`), 'metadefs/object'],
+  ['POST', new RegExp(`${NAMESPACE}/properties$`), 'metadefs/property'],
+  ['POST', new RegExp(`${NAMESPACE}/tags$`), 'metadefs/tags'],
+  ['POST', new RegExp(`${NAMESPACE}/tags/`), 'metadefs/tag'],
+  ['POST', new RegExp(`${NAMESPACE}/resource_types$`), 'metadefs/resource_type']
 ]
 
 /** Holds answers against the schemas that the service itself publishes (SCH5). */

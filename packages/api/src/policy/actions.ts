@@ -1,3 +1,5 @@
+import { METADEF_ACTIONS } from './metadef-actions.ts'
+
 /** What the rule of an action can look at beside the caller. */
 export type Scope = 'caller' | 'image' | 'member'
 
@@ -75,7 +77,8 @@ export const ACTIONS = {
   ),
   delete_image_location: writes('image', 'role:admin', 'remove an image from one of its stores'),
   stores_info_detail: reads('caller', service, 'see the details of stores'),
-  tasks_api_access: reads('caller', 'role:admin', '`/v2/tasks`: list, show and start tasks')
+  tasks_api_access: reads('caller', 'role:admin', '`/v2/tasks`: list, show and start tasks'),
+  ...METADEF_ACTIONS
 } as const satisfies Record<string, ActionEntry>
 
 export type Action = keyof typeof ACTIONS

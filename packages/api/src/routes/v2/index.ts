@@ -13,6 +13,7 @@ import { importRoutes } from './imports.ts'
 import { infoRoutes } from './info.ts'
 import { locationRoutes } from './locations.ts'
 import { memberRoutes } from './members.ts'
+import { metadefRoutes } from './metadefs/index.ts'
 import { schemaRoutes } from './schemas.ts'
 import { stageRoute } from './stage.ts'
 import { storeImageRoutes } from './store-images.ts'
@@ -45,6 +46,7 @@ export function v2Routes(context: ApiContext): FastifyPluginAsync {
       infoRoutes(json, context)
       locationRoutes(json, context)
       taskRoutes(json, context)
+      metadefRoutes(json, context)
       schemaRoutes(json)
     })
     await app.register(async (data) => {
