@@ -1,6 +1,7 @@
 import { LIMITS } from '@tank/model'
 import type { FastifyInstance } from 'fastify'
 import { schemaProperties } from '../routes/v2/schema-documents.ts'
+import { METADEF_COMPONENTS } from './metadef-components.ts'
 
 const { image, member, task } = schemaProperties
 const text = (description: string) => ({ type: 'string', description })
@@ -55,6 +56,7 @@ const nullable = (schema: { readonly description: string }) => ({
 
 /** Schemas that routes share, by their name in the document. */
 const COMPONENTS = {
+  ...METADEF_COMPONENTS,
   Error: {
     type: 'object',
     description: 'What went wrong',

@@ -10,6 +10,7 @@ export const TAGS = {
   members: 'Projects that an image is shared with.',
   imports: 'Data that Tank fetches or copies itself, and what became of it.',
   locations: 'Where the bytes of images lie.',
+  metadefs: 'Definitions of what properties mean, in namespaces.',
   info: 'What this service offers, and how much of it is used.',
   schemas: 'Schemas of what the API shows.',
   service: 'Versions and health. No token is needed.'

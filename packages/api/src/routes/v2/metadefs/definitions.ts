@@ -6,6 +6,14 @@ import { registryCaller } from '../../../identity/caller.ts'
 import { readDefinition } from '../../../metadefs/read-body.ts'
 import type { Action } from '../../../policy/actions.ts'
 import {
+  describeAddition,
+  describeChange,
+  describeClearing,
+  describeList,
+  describeRemoval,
+  describeShow
+} from './describe.ts'
+import {
   askedType,
   type DefinitionParams,
   definitionIn,
@@ -27,12 +35,12 @@ export interface DefinitionKind {
 
 function listRoutes(app: FastifyInstance, context: ApiContext, of: DefinitionKind): void {
   const path = `/metadefs/namespaces/:namespace/${of.kind}`
-  app.get<{ Params: NamespaceParams }>(path, async (request) =>
+  app.get<{ Params: NamespaceParams }>(path, { schema: describeList(of.kind) }, async (request) =>
     of.list(await namespaceFor(context, request, of.actions.list))
   )
   app.delete<{ Params: NamespaceParams }>(
     path,
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: describeClearing(of.kind) },
     async (request, reply) => {
       await namespaceFor(context, request, of.actions.removeAll)
       const at = { ...request.params, kind: of.kind }
@@ -53,15 +61,19 @@ export function definitionRoutes(
   const path = `/metadefs/namespaces/:namespace/${kind}/:name`
   listRoutes(app, context, of)
 
-  app.get<{ Params: DefinitionParams }>(path, { onRequest: refuseBody }, async (request) => {
-    const namespace = await namespaceFor(context, request, actions.show)
-    const { name } = request.params
-    const found =
-      of.find?.(namespace, name, askedType(request)) ?? definitionIn(namespace, kind, name)
-    return of.one(namespace.namespace, found)
-  })
+  app.get<{ Params: DefinitionParams }>(
+    path,
+    { onRequest: refuseBody, schema: describeShow(kind) },
+    async (request) => {
+      const namespace = await namespaceFor(context, request, actions.show)
+      const { name } = request.params
+      const found =
+        of.find?.(namespace, name, askedType(request)) ?? definitionIn(namespace, kind, name)
+      return of.one(namespace.namespace, found)
+    }
+  )
 
-  app.put<{ Params: DefinitionParams }>(path, async (request) => {
+  app.put<{ Params: DefinitionParams }>(path, { schema: describeChange(kind) }, async (request) => {
     const definition = readDefinition(request.body, kind)
     await namespaceFor(context, request, actions.change)
     const at = { ...request.params, kind }
@@ -71,7 +83,7 @@ export function definitionRoutes(
 
   app.delete<{ Params: DefinitionParams }>(
     path,
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: describeRemoval(kind) },
     async (request, reply) => {
       await namespaceFor(context, request, actions.remove)
       await registry.removeDefinitions(registryCaller(request), { ...request.params, kind })
@@ -90,6 +102,7 @@ export function additionRoute(
   const { kind } = of
   app.post<{ Params: NamespaceParams }>(
     `/metadefs/namespaces/:namespace/${kind}`,
+    { schema: describeAddition(kind) },
     async (request, reply) => {
       const definition = readDefinition(request.body, kind)
       const { namespace } = request.params

@@ -8,6 +8,7 @@ import { withPrefix } from '../../../metadefs/prefix.ts'
 import { readNamespace } from '../../../metadefs/read-body.ts'
 import { namespacePath, shownNamespace, shownRow } from '../../../metadefs/show.ts'
 import { pageLinks, queryOf } from '../page-links.ts'
+import { NAMESPACES } from './describe.ts'
 import { askedType, type NamespaceParams, namespaceFor } from './namespace.ts'
 
 /** Namespaces of metadata definitions (appendix A). */
@@ -26,7 +27,7 @@ export function namespaceRoutes(app: FastifyInstance, context: ApiContext): void
     return { ...fields, owner }
   }
 
-  app.get('/metadefs/namespaces', async (request) => {
+  app.get('/metadefs/namespaces', { schema: NAMESPACES.list }, async (request) => {
     policy.demand(request.caller, 'get_metadef_namespaces')
     const query = queryOf(request.originalUrl)
     const { namespaces, next } = await registry.listNamespaces(registryCaller(request), query)
@@ -34,7 +35,7 @@ export function namespaceRoutes(app: FastifyInstance, context: ApiContext): void
     return { namespaces: namespaces.map(shownRow), ...links }
   })
 
-  app.post('/metadefs/namespaces', async (request, reply) => {
+  app.post('/metadefs/namespaces', { schema: NAMESPACES.create }, async (request, reply) => {
     const given = readNamespace(request.body)
     const { visibility = 'private' } = given
     const { project } = request.caller
@@ -48,7 +49,7 @@ export function namespaceRoutes(app: FastifyInstance, context: ApiContext): void
 
   app.get<{ Params: NamespaceParams }>(
     '/metadefs/namespaces/:namespace',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: NAMESPACES.show },
     async (request) => {
       const namespace = await namespaceFor(context, request, 'get_metadef_namespace')
       const type = askedType(request)
@@ -56,20 +57,24 @@ export function namespaceRoutes(app: FastifyInstance, context: ApiContext): void
     }
   )
 
-  app.put<{ Params: NamespaceParams }>('/metadefs/namespaces/:namespace', async (request) => {
-    // what is in a namespace has routes of its own
-    const { definitions: _definitions, ...fields } = readNamespace(request.body)
-    const { owner: before } = await namespaceFor(context, request, 'modify_metadef_namespace')
-    const wanted = owned(request, fields, before)
-    const { namespace } = request.params
-    return shownNamespace(
-      await registry.updateNamespace(registryCaller(request), namespace, wanted)
-    )
-  })
+  app.put<{ Params: NamespaceParams }>(
+    '/metadefs/namespaces/:namespace',
+    { schema: NAMESPACES.change },
+    async (request) => {
+      // what is in a namespace has routes of its own
+      const { definitions: _definitions, ...fields } = readNamespace(request.body)
+      const { owner: before } = await namespaceFor(context, request, 'modify_metadef_namespace')
+      const wanted = owned(request, fields, before)
+      const { namespace } = request.params
+      return shownNamespace(
+        await registry.updateNamespace(registryCaller(request), namespace, wanted)
+      )
+    }
+  )
 
   app.delete<{ Params: NamespaceParams }>(
     '/metadefs/namespaces/:namespace',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: NAMESPACES.remove },
     async (request, reply) => {
       await namespaceFor(context, request, 'delete_metadef_namespace')
       await registry.deleteNamespace(registryCaller(request), request.params.namespace)

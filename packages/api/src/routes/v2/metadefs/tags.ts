@@ -5,6 +5,7 @@ import { registryCaller } from '../../../identity/caller.ts'
 import { readTags } from '../../../metadefs/read-body.ts'
 import { shownTags } from '../../../metadefs/show.ts'
 import { type DefinitionKind, definitionRoutes } from './definitions.ts'
+import { describeAddition, describeTag } from './describe.ts'
 import { type DefinitionParams, type NamespaceParams, namespaceFor } from './namespace.ts'
 
 const TAGS: DefinitionKind = {
@@ -27,6 +28,7 @@ export function metadefTagRoutes(app: FastifyInstance, context: ApiContext): voi
 
   app.post<{ Params: NamespaceParams }>(
     '/metadefs/namespaces/:namespace/tags',
+    { schema: describeAddition('tags', true) },
     async (request, reply) => {
       const tags = readTags(request.body)
       const appends = String(request.headers['x-openstack-append']).toLowerCase() === 'true'
@@ -39,7 +41,7 @@ export function metadefTagRoutes(app: FastifyInstance, context: ApiContext): voi
 
   app.post<{ Params: DefinitionParams }>(
     '/metadefs/namespaces/:namespace/tags/:name',
-    { onRequest: refuseBody },
+    { onRequest: refuseBody, schema: describeTag },
     async (request, reply) => {
       const { namespace, name } = request.params
       await namespaceFor(context, request, 'add_metadef_tag')
