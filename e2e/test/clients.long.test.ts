@@ -213,6 +213,55 @@ await testWith(t, 'CLI4 glance: members', glanceNeeds, async (t) => {
   t.notMatch(await other.ok('image-list'), id)
 })
 
+await testWith(t, 'CLI4 glance: tasks', glanceNeeds, async (t) => {
+  const { as, bytes, mirror, admin, reader, openstack } = await startGlance(t)
+  const input = {
+    import_from: mirror,
+    import_from_format: 'raw',
+    image_properties: { name: 'by-task', container_format: 'bare' }
+  }
+  await reader.denied('task-create', '--type', 'import', '--input', JSON.stringify(input))
+  const id = idOf(
+    await admin.ok('task-create', '--type', 'import', '--input', JSON.stringify(input))
+  )
+  await until('the task is over', 60_000, async () =>
+    /status +\| success/.test(await admin.ok('task-show', id)) ? true : undefined
+  )
+  t.match(await admin.ok('task-list'), id)
+  const shown = await as('admin').json('image', 'show', 'by-task')
+  t.match(shown, { checksum: digest(bytes, 'md5'), status: 'active' })
+  t.same(names(await openstack.json('image', 'list')), [], 'it is the other project that has it')
+})
+
+await testWith(t, 'CLI4 glance: metadata definitions', glanceNeeds, async (t) => {
+  const { admin, member } = await startGlance(t)
+  const title = JSON.stringify({ title: 'CPU', type: 'integer' })
+  await member.denied('md-namespace-create', 'Site::CPU', '--visibility', 'public')
+  await admin.ok('md-namespace-create', 'Site::CPU', '--visibility', 'public')
+  t.match(await member.ok('md-namespace-list'), 'Site::CPU')
+  const cores = ['--name', 'cores', '--title', 'Cores', '--schema', title]
+  await admin.ok('md-property-create', 'Site::CPU', ...cores)
+  t.match(await member.ok('md-property-show', 'Site::CPU', 'cores'), /integer/)
+  const object = JSON.stringify({
+    name: 'Limits',
+    properties: { shares: { title: 'S', type: 'integer' } }
+  })
+  await admin.ok('md-object-create', 'Site::CPU', '--name', 'Limits', '--schema', object)
+  t.match(await member.ok('md-object-list', 'Site::CPU'), 'Limits')
+  await admin.ok('md-tag-create', 'Site::CPU', '--name', 'fast')
+  await admin.ok('md-tag-create-multiple', 'Site::CPU', '--names', 'slow,slower')
+  t.match(await member.ok('md-tag-list', 'Site::CPU'), /slow[\s\S]*slower/)
+  await admin.ok('md-resource-type-associate', 'Site::CPU', '--name', 'OS::Glance::Image')
+  t.match(await member.ok('md-namespace-resource-type-list', 'Site::CPU'), 'OS::Glance::Image')
+  t.match(
+    await member.ok('md-namespace-show', 'Site::CPU'),
+    /Limits[\s\S]*cores|cores[\s\S]*Limits/
+  )
+  await member.denied('md-namespace-delete', 'Site::CPU')
+  await admin.ok('md-namespace-delete', 'Site::CPU')
+  t.notMatch(await member.ok('md-namespace-list'), 'Site::CPU')
+})
+
 const CREATE_AND_READ = `
 import json, sys, openstack
 from openstack import exceptions
