@@ -207,6 +207,13 @@ t.test('what is in a namespace', async (t) => {
     t.same(made.body.tags, ALL.tags)
     t.same(made.body.properties, ALL.properties)
     t.same((await stack.json(ADMIN, 'GET', at('all'))).body, made.body)
+    const { self, schema, created_at, updated_at, ...copy } = made.body
+    const again = await stack.json(ADMIN, 'PUT', at('all'), copy)
+    t.equal(again.status, 200, 'an answer may be sent back, as clients do')
+    t.match(again.body, ALL)
+    const other = await stack.json(ADMIN, 'POST', BASE, { ...copy, namespace: 'copy' })
+    t.match([other.status, other.body], [201, ALL], 'also to make another one')
+    t.equal(await status('DELETE', at('copy')), 204)
     const [row] = (await stack.json(ADMIN, 'GET', BASE)).body.namespaces
     t.match(row, { resource_type_associations: ALL.resource_type_associations })
     t.notOk('objects' in row || 'properties' in row || 'tags' in row)

@@ -44,11 +44,27 @@ function invalid(message: string): never {
   throw new TankError('INVALID_REQUEST', message)
 }
 
+type JsonObject = Readonly<Record<string, unknown>>
+
+/** Definitions as answers show them may be sent back: what the service has set is left out. */
+function withoutOwn(list: unknown): unknown {
+  if (!Array.isArray(list)) return list
+  return list.map((item: unknown) => {
+    if (typeof item !== 'object' || item === null || Array.isArray(item)) return item
+    return Object.fromEntries(Object.entries(item).filter(([name]) => !READ_ONLY.includes(name)))
+  })
+}
+
 /** A JSON object that follows a schema; what the service alone sets is forbidden. */
-function readObject(body: unknown, validator: Validator): Readonly<Record<string, unknown>> {
-  const value = parseJsonObject(body)
-  const own = READ_ONLY.find((name) => Object.hasOwn(value, name))
+function readObject(
+  body: unknown,
+  validator: Validator,
+  prepare = (value: JsonObject): JsonObject => value
+): JsonObject {
+  const given = parseJsonObject(body)
+  const own = READ_ONLY.find((name) => Object.hasOwn(given, name))
   if (own !== undefined) throw new TankError('FORBIDDEN', `Attribute '${own}' is read-only.`)
+  const value = prepare(given)
   if (!validator.Check(value)) {
     const [fault] = validator.Errors(value)
     invalid(`Invalid value at ${(fault?.instancePath || '/').slice(0, 255)}: ${fault?.message}`)
@@ -74,7 +90,9 @@ function fromMap(value: unknown): readonly Definition[] {
 
 /** Reads a new namespace with all that is in it. */
 export function readNamespace(body: unknown): CreateNamespace {
-  const value = readObject(body, NAMESPACE)
+  const value = readObject(body, NAMESPACE, (given) =>
+    Object.fromEntries(Object.entries(given).map(([name, part]) => [name, withoutOwn(part)]))
+  )
   const { objects, properties, tags, resource_type_associations: types, ...fields } = value
   return {
     ...(fields as unknown as NamespaceFields),
