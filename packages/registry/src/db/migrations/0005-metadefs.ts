@@ -40,10 +40,14 @@ const STATEMENTS = [
     updated_at timestamptz NOT NULL DEFAULT now()
   )`,
   `INSERT INTO metadef_resource_types (name)
-    VALUES ${RESOURCE_TYPES.map((name) => `('${name}')`).join(', ')}`
+    VALUES ${RESOURCE_TYPES.map((name) => `('${name}')`).join(', ')}`,
+  'CREATE INDEX operations_tasks ON operations (created_at, id) WHERE background'
 ]
 
-/** Metadata definitions: namespaces, and one table for all that is in them. */
+/**
+ * Metadata definitions: namespaces, and one table for all that is in them. And the index that makes
+ * the list of tasks cheap among many uploads.
+ */
 export const metadefs: Migration = {
   async up(db: Kysely<unknown>): Promise<void> {
     for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
