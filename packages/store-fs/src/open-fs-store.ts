@@ -49,7 +49,7 @@ function withDefaults(options: FsStoreOptions): Settings {
 
 class FsStore implements WritableStore {
   readonly type = 'fs'
-  readonly features = { ranges: true, unknownSize: true, exclusive: true }
+  readonly features = { ranges: true, unknownSize: true, exclusive: true, local: true }
   readonly #settings: Settings
   readonly #layout: Layout
   readonly #log: StoreContext['log'] | undefined

@@ -68,6 +68,8 @@ export interface StoreFeatures {
   readonly unknownSize: boolean
   /** Of several puts of one key at most one succeeds; a taken key gives EXISTS. */
   readonly exclusive: boolean
+  /** The bytes lie on disks of this machine: a second copy on them would gain nothing. */
+  readonly local?: boolean | undefined
   readonly maxSize?: number | undefined
 }
 
