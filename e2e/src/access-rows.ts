@@ -286,6 +286,31 @@ const tasks: Row[] = [
   }
 ]
 
+const cache: Row[] = [
+  { route: 'GET /v2/cache', actions: ['cache_list'], statuses: only({ admin: 200 }) },
+  { route: 'DELETE /v2/cache', actions: ['cache_delete'], statuses: only({ admin: 204 }) },
+  {
+    route: 'PUT /v2/cache/:id',
+    actions: ['cache_image'],
+    image: 'active',
+    statuses: only({ admin: 202 })
+  },
+  {
+    route: 'DELETE /v2/cache/:id',
+    actions: ['cache_delete'],
+    image: 'active',
+    statuses: only({ admin: 204 })
+  },
+  {
+    route: 'GET /v2/cache/nodes/:id',
+    actions: ['list_cached_nodes'],
+    image: 'active',
+    statuses: only({ admin: 409 })
+  },
+  { route: 'POST /v2/cache/clean', actions: ['cache_clean'], statuses: only({ admin: 200 }) },
+  { route: 'POST /v2/cache/prune', actions: ['cache_prune'], statuses: only({ admin: 200 }) }
+]
+
 /** Who gets what from each route: the defaults of the policy, as seen from outside. */
 export const ROWS: readonly Row[] = [
   ...images,
@@ -294,7 +319,8 @@ export const ROWS: readonly Row[] = [
   ...members,
   ...places,
   ...tasks,
-  ...METADEF_ROWS
+  ...METADEF_ROWS,
+  ...cache
 ]
 
 /** The status that a caller gets; images that it cannot see are all not there. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { ACTIONS, type StorePlugin } from '@tank/api'
 import t from 'tap'
 import {
@@ -15,6 +16,7 @@ import { FakeStore } from '../../src/fake-store.ts'
 import type { Answer } from '../../src/http.ts'
 import { METADEF_FIXTURE, METADEF_NEW } from '../../src/metadef-access-rows.ts'
 import { ADMIN, openStack, type Stack, type Who } from '../../src/stack.ts'
+import { tempFolder } from '../../src/tank.ts'
 import { until } from '../../src/wait.ts'
 
 t.setTimeout(300_000)
@@ -30,7 +32,7 @@ function watchRoutes(plugin: StorePlugin, routes: Set<string>): StorePlugin {
   return Object.assign(watching, { [Symbol.for('skip-override')]: true })
 }
 
-async function open() {
+async function open(dir: string) {
   const routes = new Set<string>()
   const web = new FakeStore()
   web.bytes.set('http://outside.test/data', Buffer.from('outside'))
@@ -38,7 +40,8 @@ async function open() {
     api: {
       stores: { main: { use: 'main' }, second: { use: 'second' }, web: { use: 'web' } },
       defaultStore: 'main',
-      jobs: { pollSeconds: 0.3 }
+      jobs: { pollSeconds: 0.3 },
+      cache: { dir }
     },
     plugins: {
       main: watchRoutes(new FakeStore().plugin(), routes),
@@ -148,7 +151,7 @@ const nameOf = ({ route, query = '', body }: Row) =>
   `${route}${query} ${typeof body === 'object' ? JSON.stringify(body) : ''}`.trim()
 
 t.test('the table of access', async (t) => {
-  const { stack, routes } = await open()
+  const { stack, routes } = await open(join(await tempFolder(t), 'cache'))
   t.teardown(() => stack.close())
   const subjects = new Subjects(stack)
 

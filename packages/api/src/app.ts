@@ -15,6 +15,7 @@ import { copyJob } from './background/copy-job.ts'
 import { importJob } from './background/import-job.ts'
 import { createJobWorker } from './background/job-worker.ts'
 import { locationJob } from './background/location-job.ts'
+import { openCache } from './cache/open-cache.ts'
 import { createCollector } from './collector.ts'
 import type { ApiConfig } from './config.ts'
 import type { ApiContext } from './context.ts'
@@ -70,7 +71,7 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
   const { registry } = parts
   const access = createAccess(config)
   const copyImage = config.imports.methods.includes('copy-image')
-  const minors = advertisedMinors({ stores: true, copyImage, cache: false })
+  const minors = advertisedMinors({ stores: true, copyImage, cache: config.cache !== undefined })
   const app = createServer({
     ...(parts.logger === undefined ? {} : { logger: parts.logger }),
     trustedProxies: config.trustedProxies,
@@ -116,6 +117,7 @@ function openContext(
     intervalMs: config.collectSeconds * 1000,
     log: app.log
   })
+  const cache = openCache(config.cache, { reading, digests, log: app.log }, registry)
   const { osHashAlgo, md5, imageSizeCap: cap } = config
   const garbageLeft = () => collector.nudge()
   const shared = { registry, digests, cap, osHashAlgo, md5, garbageLeft }
@@ -136,6 +138,7 @@ function openContext(
   app.addHook('onReady', async () => {
     if (config.imports.methods.includes('glance-direct')) stagingStore(config, app.stores)
     jobs.start()
+    cache?.keeper.start()
   })
   app.addHook('onClose', async () => {
     // by now every request was answered or cut; what was cut still has to be told to the registry
@@ -144,6 +147,7 @@ function openContext(
     const ended = Promise.all([running.idle(), stopping])
     await Promise.race([ended, sleep(CLEAN_UP_MS, undefined, { ref: false })])
     await collector.close()
+    await cache?.keeper.close()
     await digests.close()
   })
   return {
@@ -154,6 +158,7 @@ function openContext(
     images: createImageMutator(registry),
     running,
     reading,
+    cache,
     collector,
     workAsked: () => jobs.nudge(),
     publicEndpoint: config.publicEndpoint,

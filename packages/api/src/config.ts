@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { cacheSection } from './cache/cache-section.ts'
 import { jwtSection } from './identity/jwt-section.ts'
 import { keystoneSection } from './identity/keystone-section.ts'
 
@@ -251,6 +252,7 @@ export const apiConfigSchema = Type.Object(
     jobs,
     imports,
     locations,
+    cache: Type.Optional(cacheSection),
     trustedProxies: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description:

@@ -1,5 +1,6 @@
 import type { RegistryClient } from '@tank/client'
 import type { Stores } from '@tank/store'
+import type { CacheParts } from './cache/open-cache.ts'
 import type { Collector } from './collector.ts'
 import type { ApiConfig } from './config.ts'
 import type { ReadContext } from './download/blob-reader.ts'
@@ -20,6 +21,8 @@ export interface ApiContext {
   readonly ingest: IngestContext
   readonly running: RunningUploads
   readonly reading: ReadContext
+  /** Undefined: none is configured. */
+  readonly cache: CacheParts | undefined
   /** Looks for background work soon: some was just asked for. */
   readonly workAsked: () => void
   readonly collector: Collector

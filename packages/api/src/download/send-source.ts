@@ -1,6 +1,15 @@
+import type { Writable } from 'node:stream'
 import { disconnectSignal, readerStallGuard } from '@tank/service'
 import type { FastifyReply } from 'fastify'
-import type { BlobReader } from './blob-reader.ts'
+
+/** Bytes that are ready to be sent. */
+export interface DataReader {
+  /**
+   * Writes everything to `to` and does not end it. `pump`: `to` is done with a block when it calls
+   * back. After a rejection `to` may hold a part.
+   */
+  send(to: Writable, signal: AbortSignal, options: { readonly pump: boolean }): Promise<void>
+}
 
 /**
  * Writes a head and then the bytes of an image to the client. Once the head is out an error can only
@@ -10,7 +19,7 @@ export async function sendSource(
   reply: FastifyReply,
   status: number,
   headers: Readonly<Record<string, string | number>>,
-  reader: BlobReader,
+  reader: DataReader,
   stallSeconds: number
 ): Promise<void> {
   const { raw } = reply

@@ -78,7 +78,13 @@ export const ACTIONS = {
   delete_image_location: writes('image', 'role:admin', 'remove an image from one of its stores'),
   stores_info_detail: reads('caller', service, 'see the details of stores'),
   tasks_api_access: reads('caller', 'role:admin', '`/v2/tasks`: list, show and start tasks'),
-  ...METADEF_ACTIONS
+  ...METADEF_ACTIONS,
+  cache_list: reads('caller', 'role:admin', 'list the images in the cache of a node and its queue'),
+  cache_image: writes('caller', 'role:admin', 'queue an image for the cache'),
+  cache_delete: writes('caller', 'role:admin', 'remove images from cache and queue'),
+  list_cached_nodes: reads('caller', 'role:admin', 'ask which nodes have cached an image'),
+  cache_clean: writes('caller', 'role:admin', 'remove what is stalled or gone from the cache'),
+  cache_prune: writes('caller', 'role:admin', 'bring the cache down to its size limit')
 } as const satisfies Record<string, ActionEntry>
 
 export type Action = keyof typeof ACTIONS

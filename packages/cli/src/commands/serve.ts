@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { checkIdentity } from '@tank/api/config'
 import { createRegistryClient } from '@tank/client'
 import type { FastifyBaseLogger } from 'fastify'
@@ -52,6 +53,13 @@ const IDENTITY: Readonly<Record<string, string>> = {
   keystone: 'tokens of Keystone'
 }
 
+/** The cache, if there is to be one, lies in the data directory unless it was put elsewhere. */
+function cacheFolder({ cache }: ServeConfig['api'], dataDir: string) {
+  return cache === undefined
+    ? {}
+    : { cache: { ...cache, dir: cache.dir || join(dataDir, 'cache') } }
+}
+
 /** What leads `tank token` to this service. */
 function tokenFlags(call: CommandCall): string {
   const file = configFile(call)
@@ -78,7 +86,12 @@ async function start(context: Start): Promise<void> {
   await releaseOwn(registry, dataDir, log)
   const stores = configuredStores(api, dataDir.path)
   await pool.start({
-    config: { ...api, stores, registry: { urls: [registry.url], secret: registry.secret } },
+    config: {
+      ...api,
+      stores,
+      ...cacheFolder(api, dataDir.path),
+      registry: { urls: [registry.url], secret: registry.secret }
+    },
     configFolder: context.folder,
     logLevel: config.log.level,
     workerPrefix: dataDir.instance

@@ -2,11 +2,12 @@ import { type ImageData, TankError } from '@tank/model'
 import { disconnectSignal } from '@tank/service'
 import type { ByteRange } from '@tank/store'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { CacheRequest } from '../../cache/image-cache.ts'
 import type { ApiContext } from '../../context.ts'
 import { BlobReader } from '../../download/blob-reader.ts'
 import { notModified, rangeAllowed, type Validators } from '../../download/conditional.ts'
 import { parseContentRange, parseRange } from '../../download/range.ts'
-import { sendSource } from '../../download/send-source.ts'
+import { type DataReader, sendSource } from '../../download/send-source.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { type Caller, registryCaller } from '../../identity/caller.ts'
 import { content, nothing, operation } from '../../openapi/operation.ts'
@@ -97,6 +98,15 @@ function dataHeaders(reply: FastifyReply, md5: string | null, validators: Valida
   if (md5 !== null) reply.header('content-md5', md5)
 }
 
+/** Settles when the data can be sent. It was decided before that the caller gets it (K9). */
+async function openData(context: ApiContext, request: CacheRequest): Promise<DataReader> {
+  const cached = await context.cache?.images.open(request)
+  if (cached !== undefined) return cached
+  const reader = new BlobReader(context.reading, request)
+  await reader.open()
+  return reader
+}
+
 /** Download of image data (R8, B1–B13). */
 export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
   const { registry, config, policy } = context
@@ -127,14 +137,7 @@ export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
     }
     if (request.method === 'HEAD') return reply.code(status).headers(headers).send()
     const signal = disconnectSignal(reply)
-    const reader = new BlobReader(context.reading, {
-      data,
-      range,
-      prefer,
-      signal,
-      log: request.log
-    })
-    await reader.open()
+    const reader = await openData(context, { data, range, prefer, signal, log: request.log })
     await sendSource(reply, status, headers, reader, config.transfers.stallSeconds)
     return reply
   }

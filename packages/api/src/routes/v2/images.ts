@@ -171,6 +171,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
       })
       context.running.abort(id, new TankError('IMAGE_GONE', 'The image was deleted'))
       context.collector.nudge()
+      await context.cache?.images.forget(id)
       return reply.code(204).send()
     }
   )

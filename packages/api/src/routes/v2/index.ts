@@ -7,6 +7,7 @@ import { v2ErrorHandler } from '../../http/v2-errors.ts'
 import { registerIdentity } from '../../identity/register-identity.ts'
 import { onlyDescribe } from '../../openapi/operation.ts'
 import { actionRoutes } from './actions.ts'
+import { cacheRoutes } from './cache.ts'
 import { downloadRoute } from './download.ts'
 import { imageRoutes } from './images.ts'
 import { importRoutes } from './imports.ts'
@@ -47,6 +48,7 @@ export function v2Routes(context: ApiContext): FastifyPluginAsync {
       locationRoutes(json, context)
       taskRoutes(json, context)
       metadefRoutes(json, context)
+      cacheRoutes(json, context)
       schemaRoutes(json)
     })
     await app.register(async (data) => {
