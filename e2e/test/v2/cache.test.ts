@@ -258,6 +258,19 @@ t.test('the queue and the routes', async (t) => {
     t.same(prune.body, { total_files_pruned: 0, total_bytes_pruned: 0 })
   })
 
+  await t.test('S-40: what is half there when the machine starts anew is not read', async (t) => {
+    await remove(`/${id}`)
+    const part = join(dir, 'parts', `${randomUUID()}.${bytes.length}`)
+    await writeFile(part, Buffer.alloc(bytes.length - 1))
+    await link(part, join(dir, 'filling', `${id}.${sha256(bytes)}`))
+    await writeFile(join(dir, 'boot'), 'another')
+    const later = await stack.openApi()
+    t.teardown(() => later.stop())
+    t.same([...(await names(dir, 'filling')), ...(await names(dir, 'parts'))], [])
+    t.match(await fetched(later.url, id), { sha256: sha256(bytes), isComplete: true })
+    await cached(stack, id)
+  })
+
   await t.test(
     'CCH7, D4: clean removes images that were deleted through another node',
     async (t) => {

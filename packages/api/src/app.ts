@@ -138,7 +138,7 @@ function openContext(
   app.addHook('onReady', async () => {
     if (config.imports.methods.includes('glance-direct')) stagingStore(config, app.stores)
     jobs.start()
-    cache?.keeper.start()
+    await cache?.keeper.start()
   })
   app.addHook('onClose', async () => {
     // by now every request was answered or cut; what was cut still has to be told to the registry

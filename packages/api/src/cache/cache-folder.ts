@@ -8,6 +8,7 @@ import {
   mkdir,
   open,
   readdir,
+  readFile,
   rename,
   writeFile
 } from 'node:fs/promises'
@@ -88,6 +89,17 @@ export class CacheFolder {
       if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a folder`)
       await chmod(path, 0o700)
     }
+  }
+
+  /** Removes what is half there when the machine was started anew: it may not be what was written. */
+  async dropOtherBoot(): Promise<void> {
+    const now = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
+    const path = join(this.#root, 'boot')
+    if ((await orUndefined(readFile(path, 'utf8'))) === now) return
+    for (const folder of ['filling', 'parts'] as const) {
+      for (const name of await this.#names(folder)) await removed(join(this.#root, folder, name))
+    }
+    await writeFile(path, now, { mode: PRIVATE })
   }
 
   /** Opens a complete image. What cannot be one is removed. */

@@ -130,6 +130,7 @@ export class ImageCache {
     if (this.#isPaused) return false
     try {
       await this.folder.prepare()
+      await this.folder.dropOtherBoot()
       await this.prune()
       return true
     } catch (error) {

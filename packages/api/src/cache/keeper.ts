@@ -12,7 +12,8 @@ export interface CacheKeeperOptions {
 
 /** What happens to the cache when nobody asks: the queue is worked off, what is gone is removed. */
 export interface CacheKeeper {
-  start(): void
+  /** Settles when the folder is ready, or known not to be. */
+  start(): Promise<void>
   /** Looks at the queue soon. */
   nudge(): void
   /** Removes what is stalled, and images that are gone. */
@@ -37,7 +38,8 @@ class Keeper implements CacheKeeper {
     this.#options = options
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    await this.#options.cache.prepare()
     this.#schedule(0)
   }
 
