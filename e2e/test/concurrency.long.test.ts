@@ -1,13 +1,12 @@
-import { execFileSync } from 'node:child_process'
 import { request as httpRequest } from 'node:http'
 import { Readable } from 'node:stream'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { MiB, pattern, patternDigest } from '../src/bytes.ts'
 import { patience, startAlone, startCluster } from '../src/cluster.ts'
 import { waitForBytes } from '../src/folder.ts'
 import { type Answer, request } from '../src/http.ts'
-import { type Missing, missingRoot, testWith } from '../src/require.ts'
-import { tempFolder } from '../src/tank.ts'
+import { testWith } from '../src/require.ts'
+import { missingMounts, smallDisk } from '../src/small-disk.ts'
 
 t.setTimeout(600_000)
 
@@ -196,25 +195,7 @@ await t.test('uploads against each other, against limits and against deletion', 
   })
 })
 
-function missingMounts(): Missing {
-  try {
-    execFileSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' })
-    return undefined
-  } catch {
-    return 'no right to mount a tmpfs'
-  }
-}
-
-/** A folder of so many MiB, gone after the test. */
-async function smallDisk(t: Test, megabytes: number): Promise<string> {
-  const folder = await tempFolder(t)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=0755`, 'tank', folder])
-  t.teardown(() => void execFileSync('umount', ['-l', folder]))
-  return folder
-}
-
-const mounts = [missingRoot() ?? missingMounts()]
-await testWith(t, 'a disk that fills up', mounts, async (t) => {
+await testWith(t, 'a disk that fills up', [missingMounts()], async (t) => {
   const disk = await smallDisk(t, 24)
   const { images, store } = await startCluster(t, { apis: 1, store: disk })
   const [api] = images

@@ -1,9 +1,14 @@
+import { randomBytes } from 'node:crypto'
 import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { MiB, pattern, patternDigest } from '../../src/bytes.ts'
 import { countingStore, readsOf } from '../../src/counting-store.ts'
+import { FakeStore } from '../../src/fake-store.ts'
 import { Images } from '../../src/images.ts'
+import { testWith } from '../../src/require.ts'
+import { missingMounts, smallDisk } from '../../src/small-disk.ts'
+import { ADMIN, openStack, P1 } from '../../src/stack.ts'
 import { startTank, type Tank, tempFolder } from '../../src/tank.ts'
 import { until } from '../../src/wait.ts'
 
@@ -135,3 +140,33 @@ await t.test('CCH5: a power cut in mid-fill leaves nothing that is served', asyn
   )
   t.same(await filesIn(node.cache, 'filling'), [])
 })
+
+await testWith(
+  t,
+  'a full disk of the cache is nothing to clients',
+  [missingMounts()],
+  async (t) => {
+    const dir = await smallDisk(t, 2)
+    const store = new FakeStore()
+    const stack = await openStack({
+      api: { stores: { far: { use: 'far' } }, defaultStore: 'far', cache: { dir } },
+      plugins: { far: store.plugin() }
+    })
+    t.teardown(() => stack.close())
+    const bytes = randomBytes(3 * MiB)
+    const { id } = await stack.create(P1)
+    t.equal((await stack.upload(P1, id, bytes)).status, 204)
+    store.faults = { slow: 1 }
+    const all = await Promise.all(
+      Array.from({ length: 5 }, () => stack.call(P1, 'GET', `/v2/images/${id}/file`))
+    )
+    t.same(
+      all.filter(({ status, body }) => status !== 200 || !body.equals(bytes)),
+      []
+    )
+    t.ok(store.gets > 1, 'the stores gave the rest')
+    for (const folder of ['images', 'parts', 'filling']) t.same(await filesIn(dir, folder), [])
+    const { body } = await stack.json(ADMIN, 'GET', '/v2/cache')
+    t.same(body, { cached_images: [], queued_images: [] })
+  }
+)
