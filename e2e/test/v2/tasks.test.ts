@@ -240,6 +240,8 @@ t.test('TSK2: where nothing is downloaded, and where there is no room', async (t
   t.equal((await off.stack.json(ADMIN, 'POST', '/v2/tasks', wish())).status, 400)
   const { stack } = await open(t, { registry: { quotas: { uploads: 0 } } })
   t.equal((await stack.json(ADMIN, 'POST', '/v2/tasks', wish())).status, 413)
+  const kept = wish({ protected: true })
+  t.equal((await stack.json(ADMIN, 'POST', '/v2/tasks', kept)).status, 413)
   t.same((await stack.json(ADMIN, 'GET', '/v2/images')).body.images, [], 'no image is left')
 })
 

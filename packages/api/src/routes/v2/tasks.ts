@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type RegistryCaller, TankError, type TaskDocument } from '@tank/model'
+import { type CreateImage, type RegistryCaller, TankError, type TaskDocument } from '@tank/model'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { parseJsonObject } from '../../http/json.ts'
@@ -108,7 +108,7 @@ async function importImage(context: ApiContext, request: FastifyRequest): Promis
     const { from } = webDownload
     await registry.enqueue(caller, { ...plan, id, image_id: image.id, from, input })
   } catch (error) {
-    await forget(context, caller, image.id, request)
+    await forget(context, caller, image, request)
     throw error
   }
   context.workAsked()
@@ -117,14 +117,18 @@ async function importImage(context: ApiContext, request: FastifyRequest): Promis
 
 /** An image whose import was refused is not left behind. */
 async function forget(
-  { registry }: ApiContext,
+  { registry, images }: ApiContext,
   caller: RegistryCaller,
-  imageId: string,
+  image: CreateImage,
   request: FastifyRequest
 ): Promise<void> {
-  await registry
-    .deleteImage(caller, imageId)
-    .catch((err) => request.log.warn({ err, imageId }, 'the image of a refused task is left'))
+  const { id } = image
+  try {
+    if (image.protected === true) await images.update(caller, id, () => ({ protected: false }))
+    await registry.deleteImage(caller, id)
+  } catch (err) {
+    request.log.warn({ err, imageId: id }, 'the image of a refused task is left')
+  }
 }
 
 /** Background work of all images, and the older way to import one (R19, R20). */
