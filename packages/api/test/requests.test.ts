@@ -204,4 +204,5 @@ t.test('VS6: roles in any letter case, with what they imply', async (t) => {
   t.same([...roleSet(['Admin'])].sort(), ['admin', 'member', 'reader'])
   t.same([...roleSet([' member ', ''])].sort(), ['member', 'reader'])
   t.same([...roleSet(['other'])], ['other'])
+  t.same([...roleSet(['__proto__', 'constructor'])], ['__proto__', 'constructor'])
 })

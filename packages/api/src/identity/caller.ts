@@ -19,10 +19,10 @@ declare module 'fastify' {
   }
 }
 
-const IMPLIED: Readonly<Record<string, readonly string[]>> = {
-  admin: ['member', 'reader'],
-  member: ['reader']
-}
+const IMPLIED: ReadonlyMap<string, readonly string[]> = new Map([
+  ['admin', ['member', 'reader']],
+  ['member', ['reader']]
+])
 
 /** Role names in lower case with the roles that they imply (VS6). */
 export function roleSet(names: Iterable<string>): ReadonlySet<string> {
@@ -31,7 +31,7 @@ export function roleSet(names: Iterable<string>): ReadonlySet<string> {
     const role = name.trim().toLowerCase()
     if (role === '') continue
     roles.add(role)
-    for (const implied of IMPLIED[role] ?? []) roles.add(implied)
+    for (const implied of IMPLIED.get(role) ?? []) roles.add(implied)
   }
   return roles
 }
