@@ -2,15 +2,32 @@ import { gunzipSync } from 'node:zlib'
 import { Errors } from 'typebox/schema'
 import type { Answer } from './http.ts'
 
+export interface Schema {
+  readonly $ref?: string
+  readonly type?: string | readonly string[]
+  readonly enum?: readonly unknown[]
+  readonly examples?: readonly unknown[]
+  readonly format?: string
+  readonly pattern?: string
+  readonly minLength?: number
+  readonly maxLength?: number
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly items?: Schema
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
+  readonly additionalProperties?: boolean | Schema
+}
+
 interface Parameter {
   readonly name: string
   readonly in: string
-  readonly schema: object
+  readonly schema: Schema
 }
 
-type Content = Readonly<Record<string, { readonly schema: object }>>
+type Content = Readonly<Record<string, { readonly schema: Schema }>>
 
-interface Operation {
+export interface Operation {
   readonly method: string
   readonly path: string
   readonly parameters?: readonly Parameter[]
@@ -21,11 +38,11 @@ interface Operation {
 /** An OpenAPI document, as far as tests read it. */
 export interface ApiDocument {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, object>> }
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
 }
 
 /** All operations of a document, those of fixed paths first. */
-function operationsOf(document: ApiDocument): Operation[] {
+export function operationsOf(document: ApiDocument): Operation[] {
   const paths = Object.entries(document.paths).sort(
     ([a], [b]) => Number(a.includes('{')) - Number(b.includes('{'))
   )

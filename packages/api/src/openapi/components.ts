@@ -36,7 +36,10 @@ const custom = {
   }
 }
 
-const pointer = text('JSON pointer of one attribute or property, such as `/name`')
+const pointer = {
+  ...text('JSON pointer of one attribute or property'),
+  examples: ['/name', '/tags', '/min_ram', '/visibility', '/my_property']
+}
 
 const validationData = {
   type: 'object',
@@ -72,6 +75,19 @@ const COMPONENTS = {
           message: text('What to do about it')
         }
       }
+    }
+  },
+  Problem: {
+    type: 'object',
+    description: 'What went wrong, outside of the Image API (RFC 9457)',
+    required: ['type', 'title', 'status', 'detail', 'code', 'requestId'],
+    properties: {
+      type: text('URN of the kind of problem'),
+      title: text('Name of the status'),
+      status: { type: 'integer' },
+      detail: text('What to do about it'),
+      code: text('The kind of problem, for programs'),
+      requestId: text('How the log names the request')
     }
   },
   Image: {

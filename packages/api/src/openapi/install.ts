@@ -1,7 +1,8 @@
+import { STATUS_CODES } from 'node:http'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { compressJson } from '../http/compress.ts'
-import { addComponents } from './components.ts'
+import { addComponents, type Component } from './components.ts'
 import { docsPage } from './docs-page.ts'
 import type { ApiDocument, ApiOperation } from './document.ts'
 import { TAGS } from './operation.ts'
@@ -41,12 +42,39 @@ function headOf(get: ApiOperation): ApiOperation {
   return { ...get, operationId: `${get.operationId}Head`, responses: Object.fromEntries(responses) }
 }
 
+const sectionRef = (name: Component) => ({ schema: { $ref: `#/components/schemas/${name}` } })
+
+/** Errors of requests that are wrong whatever the route. */
+const FRAME_ERRORS = Object.fromEntries(
+  [400, 413, 415, 431].map((status) => [
+    status,
+    {
+      description: STATUS_CODES[status] ?? 'Error',
+      content: {
+        'application/problem+json': sectionRef('Problem'),
+        'application/json': sectionRef('Error')
+      }
+    }
+  ])
+)
+
+/** Operations outside of the Image API, with the errors that they share. */
+function complete(operation: ApiOperation): ApiOperation {
+  if (!operation.tags.includes('service')) return operation
+  return { ...operation, responses: { ...FRAME_ERRORS, ...operation.responses } }
+}
+
 /** The document of a server that is ready. */
 function documentOf(app: FastifyInstance): ApiDocument {
   const document = app.swagger() as unknown as ApiDocument
   const paths = Object.entries(document.paths).map(([path, item]) => [
     path,
-    item.head === undefined ? item : { ...item, head: headOf(item.head) }
+    Object.fromEntries(
+      Object.entries(item).map(([method, given]) => {
+        const operation = complete(given)
+        return [method, method === 'head' ? headOf(operation) : operation]
+      })
+    )
   ])
   return { ...document, paths: Object.fromEntries(paths) }
 }

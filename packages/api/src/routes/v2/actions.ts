@@ -16,7 +16,7 @@ const schemas = {
     tag: 'images',
     params: imageParams,
     answers: { 204: nothing('The image is deactivated') },
-    errors: [403, 404, 409, 413]
+    errors: [403, 404, 409, 413, 415]
   }),
   reactivate: operation({
     operationId: 'reactivateImage',
@@ -24,7 +24,7 @@ const schemas = {
     tag: 'images',
     params: imageParams,
     answers: { 204: nothing('The image is active') },
-    errors: [403, 404, 409, 413]
+    errors: [403, 404, 409, 413, 415]
   })
 }
 

@@ -51,7 +51,7 @@ const createSchema = operation({
       'openstack-image-store-ids': text('Names of the stores')
     })
   },
-  errors: [403, 409, 413]
+  errors: [403, 409, 413, 415]
 })
 
 const showSchema = operation({
@@ -83,7 +83,7 @@ const deleteSchema = operation({
   tag: 'images',
   params: imageParams,
   answers: { 204: nothing('The image is gone') },
-  errors: [403, 404, 409, 413]
+  errors: [403, 404, 409, 413, 415]
 })
 
 export interface ImageParams {

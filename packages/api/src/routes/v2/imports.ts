@@ -22,7 +22,7 @@ const importSchema = operation({
   headers: importHeaders,
   body: { 'application/json': refTo('ImportRequest') },
   answers: { 202: nothing('The import is accepted') },
-  errors: [403, 404, 409, 410, 413]
+  errors: [403, 404, 409, 410, 413, 415]
 })
 
 const tasksSchema = operation({

@@ -32,7 +32,7 @@ const addSchema = operation({
   params: imageParams,
   body: { 'application/json': refTo('NewLocation') },
   answers: { 202: nothing('The location is accepted') },
-  errors: [403, 404, 409, 413]
+  errors: [403, 404, 409, 413, 415]
 })
 
 /** Where the bytes of an image lie (R15, R16): shown to administrators and services only. */

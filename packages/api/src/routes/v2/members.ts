@@ -47,7 +47,7 @@ const addSchema = operation({
     'application/json': { type: 'object', required: ['member'], properties: { member: MEMBER_ID } }
   },
   answers: { 200: json('Member', 'The member, pending') },
-  errors: [403, 404, 409, 413]
+  errors: [403, 404, 409, 413, 415]
 })
 
 const showSchema = operation({
@@ -72,7 +72,7 @@ const setSchema = operation({
     }
   },
   answers: { 200: json('Member', 'The member as it is now') },
-  errors: [403, 404, 413]
+  errors: [403, 404, 413, 415]
 })
 
 const removeSchema = operation({
@@ -81,7 +81,7 @@ const removeSchema = operation({
   tag: 'members',
   params: memberParams,
   answers: { 204: nothing('The project is no member any more') },
-  errors: [403, 404, 413]
+  errors: [403, 404, 413, 415]
 })
 
 interface MemberParams extends ImageParams {

@@ -14,7 +14,7 @@ const schema = operation({
   tag: 'locations',
   params: storeImageParams,
   answers: { 204: nothing('The store has the image no longer') },
-  errors: [403, 404, 409, 413]
+  errors: [403, 404, 409, 413, 415]
 })
 
 interface StoreImageParams {

@@ -13,7 +13,7 @@ const addSchema = operation({
   tag: 'images',
   params: tagParams,
   answers: { 204: nothing('The image has the tag') },
-  errors: [403, 404, 409, 413]
+  errors: [403, 404, 409, 413, 415]
 })
 
 const removeSchema = operation({
@@ -22,7 +22,7 @@ const removeSchema = operation({
   tag: 'images',
   params: tagParams,
   answers: { 204: nothing('The image does not have the tag any more') },
-  errors: [403, 404, 409, 413]
+  errors: [403, 404, 409, 413, 415]
 })
 
 interface TagParams {
