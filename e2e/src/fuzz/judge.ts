@@ -43,6 +43,7 @@ function send(
 /** Errors are of the form that clients of the scope read, unless they prefer another one. */
 function errorFault({ headers: asked }: FuzzRequest, target: string, answer: Answer) {
   const type = String(answer.headers['content-type']).split(';', 1)[0] ?? ''
+  if (type === 'text/html' && answer.body.includes('<script')) return 'a script'
   if (type === 'text/html' || type === 'text/plain') {
     return /text|html/.test(asked.accept ?? '') ? undefined : `an error as ${type}`
   }

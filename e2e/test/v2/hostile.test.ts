@@ -73,6 +73,7 @@ t.test('hostile input', async (t) => {
     )
     t.equal(error.status, 400)
     t.notMatch(error.body.toString(), '<script>')
+    t.match(error.headers['content-security-policy'], /^default-src 'none'.*sandbox$/)
     await stack.call(P1, 'DELETE', `/v2/images/${image.id}`)
   })
 

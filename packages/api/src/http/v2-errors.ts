@@ -9,6 +9,9 @@ const V2_STATUS: Readonly<Record<string, number>> = {
   REQUEST_TIMEOUT: 400
 }
 
+/** Pages of errors run and load nothing (S-49). */
+const HTML_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
 type Form = 'json' | 'html' | 'plain'
 
 /** The first media type of `Accept` that an error can have; JSON when none is named. */
@@ -59,5 +62,6 @@ export function v2ErrorHandler(
   const { type, body } = v2ErrorBody(status, tank.message, request.headers.accept)
   if (tank.headers !== undefined) reply.headers(tank.headers)
   if (status === 503) reply.header('retry-after', '5')
+  if (type.startsWith('text/html')) reply.header('content-security-policy', HTML_POLICY)
   reply.code(status).header('cache-control', 'no-store').type(type).send(body)
 }
