@@ -82,7 +82,7 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
 
   const context = openContext(app, config, parts, access)
   allowOrigins(app, config.corsOrigins)
-  await installOpenApi(app)
+  await installOpenApi(app, config.publicEndpoint)
   await app.register(health, {
     ready: () => registry.ready(),
     ...(config.healthcheckDisableFile === ''

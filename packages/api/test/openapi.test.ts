@@ -22,7 +22,7 @@ const store = defineStorePlugin({
 })
 
 /** An API without a registry, and every route that it adds: `METHOD /path`. */
-async function open() {
+async function open(publicEndpoint = '') {
   const routes = new Set<string>()
   const watching: FastifyPluginAsync = async (app, options) => {
     app.addHook('onRoute', ({ method, url }) => {
@@ -33,6 +33,7 @@ async function open() {
   const api = loadConfig(apiConfigSchema, {
     overrides: {
       identity: { mode: 'headers' },
+      publicEndpoint,
       stores: { main: { use: 'empty' } },
       imports: { methods: ['glance-direct', 'web-download', 'copy-image'] }
     }
@@ -119,6 +120,19 @@ t.test('the OpenAPI document', async (t) => {
   })
 })
 
+t.test('its paths begin at the public endpoint', async (t) => {
+  for (const [endpoint, url] of [
+    ['', '/'],
+    ['https://cloud.example/image', 'https://cloud.example/image']
+  ]) {
+    const { app } = await open(endpoint)
+    t.teardown(() => app.close())
+    const document: ApiDocument = (await app.inject('/openapi.json')).json()
+    t.same(document.servers, [{ url }])
+    t.ok(document.paths['/v2/images'])
+  }
+})
+
 t.test('S-49: the page of the API runs and loads nothing', async (t) => {
   const { app } = await open()
   t.teardown(() => app.close())
@@ -134,7 +148,7 @@ t.test('S-49: the page of the API runs and loads nothing', async (t) => {
   const links = [...body.matchAll(/href="([^"]*)"/g)].map(([, to]) => to ?? '')
   const ids = new Set([...body.matchAll(/ id="([^"]*)"/g)].map(([, id]) => `#${id}`))
   t.same(
-    links.filter((to) => to !== '/openapi.json' && !ids.has(to)),
+    links.filter((to) => to !== 'openapi.json' && !ids.has(to)),
     []
   )
   const document: ApiDocument = (await app.inject('/openapi.json')).json()

@@ -130,7 +130,7 @@ export function docsPage(document: ApiDocument): {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${title}</title><style>${new Html(STYLE)}</style></head>
 <body><h1>${title}</h1><p>${prose(description)}</p>
-<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>
+<p>For programs: <a href="openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>
 ${groups}<h2>Schemas</h2>${schemas}</body></html>
 `
   return { html: page.text, policy: POLICY }

@@ -18,7 +18,6 @@ const OPTIONS: FastifyDynamicSwaggerOptions = {
       description: DESCRIPTION,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
     },
-    servers: [{ url: '/' }],
     components: {
       securitySchemes: {
         token: { type: 'apiKey', in: 'header', name: 'X-Auth-Token' },
@@ -64,8 +63,8 @@ function complete(operation: ApiOperation): ApiOperation {
   return { ...operation, responses: { ...FRAME_ERRORS, ...operation.responses } }
 }
 
-/** The document of a server that is ready. */
-function documentOf(app: FastifyInstance): ApiDocument {
+/** The document of a server that is ready; `base` is where its paths begin. */
+function documentOf(app: FastifyInstance, base: string): ApiDocument {
   const document = app.swagger() as unknown as ApiDocument
   const paths = Object.entries(document.paths).map(([path, item]) => [
     path,
@@ -76,13 +75,14 @@ function documentOf(app: FastifyInstance): ApiDocument {
       })
     )
   ])
-  return { ...document, paths: Object.fromEntries(paths) }
+  return { ...document, servers: [{ url: base }], paths: Object.fromEntries(paths) }
 }
 
 const hidden = { schema: { hide: true } }
 
 /** Describes the routes that are added after it: `/openapi.json`, and `/docs` to read it. */
-export async function installOpenApi(app: FastifyInstance): Promise<void> {
+export async function installOpenApi(app: FastifyInstance, publicEndpoint: string): Promise<void> {
+  const base = publicEndpoint === '' ? '/' : publicEndpoint
   await app.register(swagger, OPTIONS)
   addComponents(app)
   let text: string | undefined
@@ -93,11 +93,11 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       reply.headers({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' })
     })
     scope.get('/openapi.json', hidden, async (_request, reply) => {
-      text ??= JSON.stringify(documentOf(app))
+      text ??= JSON.stringify(documentOf(app, base))
       return reply.type('application/json; charset=utf-8').send(text)
     })
     scope.get('/docs', hidden, async (_request, reply) => {
-      page ??= docsPage(documentOf(app))
+      page ??= docsPage(documentOf(app, base))
       return reply
         .header('content-security-policy', page.policy)
         .type('text/html; charset=utf-8')
