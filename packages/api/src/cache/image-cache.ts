@@ -82,7 +82,7 @@ export class ImageCache {
   }
 
   /** Brings an image into the cache; settles when that is over. */
-  async fetch(data: ImageData): Promise<FlightEnd> {
+  async prefetch(data: ImageData): Promise<FlightEnd> {
     const key = this.#keyOf(data)
     if (key === undefined || this.#isPaused) return 'failed'
     const joined = await this.#join(key, data)

@@ -85,11 +85,11 @@ class Keeper implements CacheKeeper {
     if (await cache.folder.isDue(checkMs)) await this.#removeGone()
     for (const id of await cache.folder.queue.ids()) {
       if (this.#isClosed) return
-      if ((this.#notBefore.get(id) ?? 0) <= performance.now()) await this.#fetch(id)
+      if ((this.#notBefore.get(id) ?? 0) <= performance.now()) await this.#prefetch(id)
     }
   }
 
-  async #fetch(id: string): Promise<void> {
+  async #prefetch(id: string): Promise<void> {
     const { cache, log } = this.#options
     const data = await this.#dataOf(id)
     const why = data === undefined ? 'There is no such image.' : cache.refusal(data)
@@ -98,7 +98,7 @@ class Keeper implements CacheKeeper {
       await cache.folder.queue.remove(id)
       return
     }
-    const end = await cache.fetch(data)
+    const end = await cache.prefetch(data)
     if (end === 'failed') this.#notBefore.set(id, performance.now() + RETRY_MS)
     else {
       this.#notBefore.delete(id)
