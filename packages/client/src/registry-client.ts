@@ -5,11 +5,12 @@ import type {
   FinishOperation,
   Heartbeat,
   ImageData,
-  ImageFields,
+  ImageLocations,
   Lease,
   MemberDocument,
   MemberStatus,
   RegistryCaller,
+  UpdateImage,
   Usage
 } from '@tank/model'
 import type { Dispatcher } from 'undici'
@@ -25,7 +26,7 @@ import { createRegistryServers, type FailoverAnswer } from './registry-failover.
 import { createGarbageCalls, type GarbageCalls } from './registry-garbage.ts'
 import { createMetadefCalls, type MetadefCalls } from './registry-metadefs.ts'
 import { createTokenCalls, type TokenCalls } from './registry-tokens.ts'
-import { fulfils } from './registry-wish.ts'
+import { areSo, fulfils } from './registry-wish.ts'
 import { openTransport } from './transport.ts'
 
 export interface RegistryClientOptions {
@@ -65,7 +66,7 @@ export interface RegistryClient extends BackgroundCalls, GarbageCalls, TokenCall
     c: RegistryCaller,
     id: string,
     version: string,
-    fields: ImageFields,
+    fields: UpdateImage,
     o?: RegistryCallOptions
   ): Promise<RawDocument>
   deleteImage(
@@ -77,6 +78,12 @@ export interface RegistryClient extends BackgroundCalls, GarbageCalls, TokenCall
   /** Deactivates or reactivates. */
   setActive(c: RegistryCaller, id: string, active: boolean, o?: RegistryCallOptions): Promise<void>
   getImageData(c: RegistryCaller, id: string, o?: RegistryCallOptions): Promise<ImageData>
+  /** Where the data of at most 1000 images lies; those that the caller does not see are left out. */
+  findLocations(
+    c: RegistryCaller,
+    ids: readonly string[],
+    o?: RegistryCallOptions
+  ): Promise<ImageLocations[]>
   listMembers(c: RegistryCaller, id: string, o?: RegistryCallOptions): Promise<MemberDocument[]>
   /** `limit`: the most members that the image may have, null for any number. */
   addMember(
@@ -181,16 +188,33 @@ class HttpRegistryClient implements Omit<RegistryClient, keyof OtherCalls> {
     caller: RegistryCaller,
     id: string,
     version: string,
-    fields: ImageFields,
+    fields: UpdateImage,
     o?: RegistryCallOptions
   ) {
     const answer = await this.#exchange(caller, 'PATCH', imagePath(id), fields, o, version)
     if (answer.status === 412 && answer.repeated) {
       // The first sending may have been carried out with its answer lost: look before saying no.
       const current = await this.getImage(caller, id, o)
-      if (fulfils(current.body, fields)) return current
+      if (await this.#isDone(caller, id, current, fields, o)) return current
     }
     return document(checked(answer))
+  }
+
+  async #isDone(
+    caller: RegistryCaller,
+    id: string,
+    current: RawDocument,
+    { locations, ...fields }: UpdateImage,
+    o: RegistryCallOptions | undefined
+  ): Promise<boolean> {
+    if (!fulfils(current.body, fields)) return false
+    return locations === undefined || areSo(await this.getImageData(caller, id, o), locations)
+  }
+
+  async findLocations(caller: RegistryCaller, ids: readonly string[], o?: RegistryCallOptions) {
+    const path = '/v1/images/locations'
+    const answer = await this.#exchange(caller, 'POST', path, { ids }, o)
+    return json<{ images: ImageLocations[] }>(checked(answer)).images
   }
 
   async deleteImage(

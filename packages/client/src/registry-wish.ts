@@ -1,4 +1,10 @@
-import { customProperties, type ImageDocument, type ImageFields } from '@tank/model'
+import {
+  customProperties,
+  type ImageData,
+  type ImageDocument,
+  type ImageFields,
+  type LocationsUpdate
+} from '@tank/model'
 
 /** True when an image, given as JSON text, already has every value that a patch asks for. */
 export function fulfils(body: Buffer, fields: ImageFields): boolean {
@@ -7,6 +13,12 @@ export function fulfils(body: Buffer, fields: ImageFields): boolean {
   if (tags !== undefined && !sameSet(tags, image.tags)) return false
   if (properties !== undefined && !sameMap(properties, customProperties(image))) return false
   return Object.entries(plain).every(([name, value]) => image[name] === value)
+}
+
+/** True when the data of an image lies where a patch wants it; their ids are of this one patch. */
+export function areSo({ placements }: ImageData, { add, remove }: LocationsUpdate): boolean {
+  const ids = new Set(placements.map(({ id }) => id))
+  return add.every(({ id }) => ids.has(id)) && !remove.some((id) => ids.has(id))
 }
 
 function sameSet(one: readonly string[], other: readonly string[]): boolean {

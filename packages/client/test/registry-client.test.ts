@@ -377,3 +377,27 @@ t.test('a removal whose answer was lost has happened', async (t) => {
   const error = await client.removeFromStore(caller, ID, 'b').catch((e: unknown) => e)
   t.ok(isTankError(error, 'FORBIDDEN'), 'it is still there')
 })
+
+t.test('locations that were set with an answer that was lost are set', async (t) => {
+  const placement = { id: 'new', store: 'web', key: 'http://a.test/', role: 'external' } as const
+  let placements: object[] = [placement]
+  const server = await serve(t, (request, response) => {
+    if (request.url?.endsWith('/data')) return sendJson(response, 200, { placements })
+    if (request.method === 'GET') return sendJson(response, 200, { id: ID }, { etag: '"8"' })
+    if (server.requests.filter(({ method }) => method === 'PATCH').length % 2 === 1) {
+      return reset(response)
+    }
+    return sendProblem(response, 412, 'VERSION_CONFLICT', 'it has changed')
+  })
+  const client = createRegistryClient({ urls: [server.url, server.url], secret: 's' })
+  t.teardown(() => client.close())
+  const locations = { add: [placement], remove: ['old'], describe: [], data: null }
+  await client.updateImage(caller, ID, '"7"', { locations })
+  for (const others of [[], [placement, { id: 'old' }]]) {
+    placements = others
+    const error = await client
+      .updateImage(caller, ID, '"7"', { locations })
+      .catch((e: unknown) => e)
+    t.ok(isTankError(error, 'VERSION_CONFLICT'), 'it is another change')
+  }
+})

@@ -31,6 +31,44 @@ export interface Placement {
   readonly role: PlacementRole
   /** Given when the placement is made: heavier stores come first in an image's `stores`; 0 unless told. */
   readonly weight?: number
+  /** Only of outside locations: what was said about them; absent when that is nothing. */
+  readonly metadata?: LocationMetadata
+}
+
+/** Any JSON object. */
+export type LocationMetadata = Readonly<Record<string, unknown>>
+
+/** What a patch does to the locations of an image, all or nothing. */
+export interface LocationsUpdate {
+  /** Outside locations, role `external`. */
+  readonly add: readonly Placement[]
+  /** Ids of placements. One location at least has to be left. */
+  readonly remove: readonly string[]
+  readonly describe: readonly { readonly id: string; readonly metadata: LocationMetadata }[]
+  /** What the data at the first location of a queued image is; null for images that have data. */
+  readonly data: OutsideData | null
+}
+
+/** Data that lies outside, as far as it is known without reading it. */
+export interface OutsideData {
+  readonly blob_id: string
+  /** bytes */
+  readonly size: number
+  readonly md5: string | null
+  readonly os_hash_algo: string | null
+  readonly os_hash_value: string | null
+}
+
+/** Body of `PATCH /v1/images/{id}`. */
+export interface UpdateImage extends ImageFields {
+  readonly locations?: LocationsUpdate
+}
+
+/** Where the data of one image lies: one of the answer of `POST /v1/images/locations`. */
+export interface ImageLocations {
+  readonly id: string
+  /** As in `ImageData`. */
+  readonly placements: readonly Placement[]
 }
 
 /** Facts about one immutable sequence of bytes. Digests are lower-case hexadecimal. */

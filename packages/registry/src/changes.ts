@@ -12,6 +12,7 @@ export type ChangeType =
   | 'member.update'
   | 'member.remove'
   | 'image.store_remove'
+  | 'image.locations'
   | 'image.stage_expire'
   | 'operation.enqueue'
   | 'operation.claim'

@@ -2,7 +2,9 @@ import {
   CONTAINER_FORMATS,
   DISK_FORMATS,
   IMAGE_STATUSES,
+  type ImageLocations,
   LIMITS,
+  type LocationMetadata,
   MEMBER_STATUSES,
   VISIBILITIES
 } from '@tank/model'
@@ -47,7 +49,6 @@ const FIELDS = {
   )
 }
 
-export const ImageFieldsSchema = Type.Object(FIELDS, strict)
 export const CreateImageSchema = Type.Object({ id: Uuid, create_token: Token, ...FIELDS }, strict)
 
 const time = (description: string) => Type.String({ description })
@@ -95,6 +96,8 @@ export const BLOB_FACTS = {
   format: nullable(Type.String({ minLength: 1, maxLength: 64 }))
 }
 
+const Metadata = Type.Unsafe<LocationMetadata>({ type: 'object' })
+
 export const PlacementSchema = Type.Object(
   {
     id: Uuid,
@@ -107,9 +110,43 @@ export const PlacementSchema = Type.Object(
         minimum: -2147483648,
         maximum: 2147483647
       })
-    )
+    ),
+    metadata: Type.Optional(Metadata)
   },
   strict
+)
+
+/** What a patch does to the locations of an image. */
+const LocationsUpdateSchema = Type.Object(
+  {
+    add: Type.Array(PlacementSchema, { maxItems: 1000 }),
+    remove: Type.Array(Uuid, { maxItems: 1000 }),
+    describe: Type.Array(Type.Object({ id: Uuid, metadata: Metadata }, strict), {
+      maxItems: 1000
+    }),
+    data: nullable(
+      Type.Object(
+        {
+          blob_id: Uuid,
+          size: Bytes,
+          md5: nullable(Md5),
+          os_hash_algo: nullable(Type.String({ minLength: 1, maxLength: 64 })),
+          os_hash_value: nullable(HashValue)
+        },
+        strict
+      )
+    )
+  },
+  { ...strict, description: 'Of outside locations; all of it happens, or nothing' }
+)
+
+export const UpdateImageSchema = Type.Object(
+  { ...FIELDS, locations: Type.Optional(LocationsUpdateSchema) },
+  strict
+)
+
+export const ImageLocationsSchema = Type.Unsafe<ImageLocations>(
+  Type.Object({ id: Uuid, placements: Type.Array(PlacementSchema) })
 )
 
 export const ShownBlobSchema = Type.Object({

@@ -197,3 +197,71 @@ t.test('an outside location is forgotten, never deleted', async (t) => {
   await web.call(admin, 'DELETE', `/images/${waiting.id}`)
   t.equal((await web.query('SELECT id FROM blobs')).length, 1, 'DEL6 nor what never began')
 })
+
+const outside = (url: string, metadata: object = {}) => ({
+  ...{ id: randomUUID(), store: 'web', key: url, role: 'external', metadata }
+})
+const nothing = { add: [], remove: [], describe: [], data: null }
+
+async function patchLocations(id: string, locations: object, fields: object = {}, etag?: string) {
+  const path = `/images/${id}`
+  const current = etag ?? String((await call(p1, 'GET', path)).headers.etag)
+  const body = { ...fields, locations: { ...nothing, ...locations } }
+  return call(p1, 'PATCH', path, body, { 'if-match': current })
+}
+
+const dataOf = (size: number) => ({
+  ...{ blob_id: randomUUID(), size, md5: null, os_hash_algo: null, os_hash_value: null }
+})
+
+t.test('PL9 the first location of a queued image, in one step with its fields', async (t) => {
+  const { id } = await create(registry, p1)
+  const [one, two] = [outside('http://a.test/1', { n: 1 }), outside('http://a.test/2')]
+  const data = dataOf(7)
+  t.equal((await patchLocations(id, { data })).status, 400, 'data lies somewhere')
+  t.equal((await patchLocations(id, { add: [one] })).json.code, 'IMAGE_STATE', 'queued has none')
+  const stale = await patchLocations(id, { add: [one], data }, { name: 'new' }, '"99"')
+  t.equal(stale.json.code, 'VERSION_CONFLICT')
+  const inner = { ...one, store: 'main', role: 'data' }
+  t.equal((await patchLocations(id, { add: [inner], data })).status, 400, 'S-07 only outside')
+  t.match(await jobs.image(id), { status: 'queued' })
+  const set = await patchLocations(id, { add: [one, two], data }, { name: 'new' })
+  t.equal(set.status, 200)
+  t.match(set.json, { status: 'active', name: 'new', size: 7, stores: 'web' })
+  const again = await patchLocations(id, { add: [outside('http://a.test/3')], data: dataOf(8) })
+  t.equal(again.json.code, 'IMAGE_STATE', 'S-13 its data stays')
+  const found = await call(p1, 'POST', '/images/locations', { ids: [id, randomUUID()] })
+  const { metadata: _, ...bare } = two
+  t.strictSame(found.json, { images: [{ id, placements: [one, bare] }] })
+  const stranger = await call({ project: 'P2' }, 'POST', '/images/locations', { ids: [id] })
+  t.strictSame(stranger.json, { images: [] })
+})
+
+t.test('PL3 locations are removed and described, never the last one', async (t) => {
+  const id = await createIn(5)
+  const [one, two] = [outside('http://a.test/1'), outside('http://a.test/1', { n: 2 })]
+  const describe = [{ id: one.id, metadata: { said: true } }]
+  t.equal((await patchLocations(id, { add: [one, two], describe })).status, 200)
+  const { placements } = (await call(p1, 'GET', `/images/${id}/data`)).json
+  const [main] = placements as { id: string }[]
+  t.match(placements, [{ store: 'main' }, { metadata: { said: true } }, { metadata: { n: 2 } }])
+  const all = [String(main?.id), one.id, two.id]
+  t.equal((await patchLocations(id, { remove: all }, { name: 'no' })).status, 403)
+  t.not((await jobs.image(id)).name, 'no', 'P16')
+  t.equal((await patchLocations(id, { remove: [randomUUID()] })).status, 404)
+  const left = await patchLocations(id, { remove: all.slice(0, 2) })
+  t.match(left.json, { status: 'active', stores: 'web', size: 5 })
+  const garbage = await worker.claim('main')
+  t.ok(
+    garbage.some((each) => each.id === main?.id),
+    'what was ours goes'
+  )
+  t.strictSame(await worker.claim('web'), [])
+})
+
+t.test('LCA4 a queued image that waits for work takes no location', async (t) => {
+  const { id } = await create(registry, p1)
+  await jobs.enqueue(locationOf(id))
+  const answer = await patchLocations(id, { add: [outside('http://a.test/1')], data: dataOf(7) })
+  t.equal(answer.json.code, 'IMAGE_BUSY')
+})

@@ -25,7 +25,9 @@ export function blobDocument(alias: string): string {
 /** SQL of a placement as the Registry API shows it. */
 export function placementDocument(alias: string): string {
   const p = alias
-  return `jsonb_build_object('id', ${p}.id, 'store', ${p}.store, 'key', ${p}.key, 'role', ${p}.role)`
+  return `(jsonb_build_object('id', ${p}.id, 'store', ${p}.store, 'key', ${p}.key, 'role', ${p}.role)
+    || CASE WHEN ${p}.metadata = '{}' THEN '{}'::jsonb
+      ELSE jsonb_build_object('metadata', ${p}.metadata) END)`
 }
 
 /** SQL of a JSON value that may be any text. */

@@ -2,23 +2,8 @@ import { type RegistryCaller, TankError } from '@tank/model'
 import { noteChange } from '../changes.ts'
 import { type Database, run } from '../db/database.ts'
 import { SHOW_STORES } from '../operations/targets.ts'
+import { dropPlacements, storedPlacements } from './locations.ts'
 import { lockVisibleImage } from './lock.ts'
-
-interface Placed {
-  readonly id: string
-  readonly store: string
-  readonly role: string
-}
-
-const PLACED = `SELECT id, store, role FROM placements
-  WHERE blob_id = $1 AND state = 'stored' AND role IN ('data', 'external')
-  ORDER BY id FOR UPDATE`
-
-const DISCARD = `UPDATE placements SET state = 'garbage', garbage_at = now(), next_at = now()
-  WHERE id = ANY($1) AND role <> 'external'`
-
-/** Bytes at an outside location are not ours to delete. */
-const FORGET = `DELETE FROM placements WHERE id = ANY($1) AND role = 'external'`
 
 /**
  * Takes the data of an active image out of one store, never out of the last one (SD1–SD6). Of
@@ -35,7 +20,7 @@ export function removeFromStore(
     if (image.status !== 'active' || image.blob_id === null) {
       throw new TankError('IMAGE_STATE', `The image is ${image.status}, not active.`)
     }
-    const placed = await run<Placed>(trx, PLACED, [image.blob_id])
+    const placed = await storedPlacements(trx, image.blob_id)
     const others = placed.filter((placement) => placement.store !== store)
     if (placed.length < 2 || others.length === 0) {
       throw new TankError(
@@ -47,8 +32,7 @@ export function removeFromStore(
       throw new TankError('NOT_FOUND', 'The image is not in this store.')
     }
     const ids = placed.filter((each) => each.store === store).map((each) => each.id)
-    await run(trx, DISCARD, [ids])
-    await run(trx, FORGET, [ids])
+    await dropPlacements(trx, ids)
     await run(trx, SHOW_STORES, [image.id])
     await noteChange(trx, image.id, 'image.store_remove', caller, { store })
   })

@@ -1,4 +1,4 @@
-import { isUuid, type RegistryCaller, TankError } from '@tank/model'
+import { type ImageLocations, isUuid, type RegistryCaller, TankError } from '@tank/model'
 import type { Database } from '../db/database.ts'
 import { blobDocument, displayId, documentText, exactTime, placementDocument } from './document.ts'
 import { visibilityValues, visibleById } from './visibility.ts'
@@ -40,6 +40,21 @@ const PLACEMENTS = `SELECT
     coalesce(jsonb_agg(${placementDocument('p')} ORDER BY p.created_at, p.id), '[]')
   FROM placements p WHERE p.blob_id = i.blob_id AND p.state = 'stored'
     AND p.role IN ('data', 'external')`
+
+const LOCATIONS = `SELECT jsonb_build_object('id', ${displayId('i')},
+    'placements', (${PLACEMENTS})) AS image
+  FROM images i
+  WHERE i.id = ANY($1) AND i.deleted_at IS NULL AND ${visibleById('i', '$2', '$3')}`
+
+/** Where the data of images lies; those that the caller does not see are left out. */
+export async function findLocations(
+  database: Database,
+  caller: RegistryCaller,
+  ids: readonly string[]
+): Promise<ImageLocations[]> {
+  const rows = await database.query(LOCATIONS, [ids, ...visibilityValues(caller)], true)
+  return rows.map(([image]) => image as ImageLocations)
+}
 
 const DATA = `SELECT jsonb_build_object('id', ${displayId('i')}, 'status', i.status,
     'visibility', i.visibility, 'owner', i.owner, 'updated_at', ${exactTime('i.updated_at')},

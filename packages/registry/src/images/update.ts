@@ -1,9 +1,10 @@
-import { type ImageFields, type RegistryCaller, TankError } from '@tank/model'
+import { type ImageFields, type RegistryCaller, TankError, type UpdateImage } from '@tank/model'
 import type { Quotas } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
 import { charge, checkQuotas } from '../usage.ts'
 import { documentText } from './document.ts'
 import { checkFields, uniqueTags } from './fields.ts'
+import { updateLocations } from './locations.ts'
 import { checkImageId, imageNotFound, type RenderedImage } from './show.ts'
 import { visibilityValues, visibleById } from './visibility.ts'
 
@@ -68,10 +69,11 @@ function updateStatement(
   return { text, values }
 }
 
-const CURRENT = `SELECT ${documentText('i')} AS body, i.version, i.owner, i.blob_id
+const CURRENT = `SELECT ${documentText('i')} AS body, i.version, i.owner, i.blob_id, i.id
   FROM images i WHERE i.id = $1 AND i.deleted_at IS NULL AND ${visibleById('i', '$2', '$3')}`
 
 interface Current extends RenderedImage {
+  readonly id: string
   readonly owner: string | null
   readonly blob_id: string | null
 }
@@ -104,12 +106,13 @@ async function moveUsage(
   await checkQuotas(trx, owner, { images: 1, ...(stored > 0 ? { bytes: stored } : {}) }, quotas)
 }
 
-function updateOwner(
+/** Changes that concern other rows, too, in one transaction; undefined when the version is another. */
+function updateWhole(
   database: Database,
   caller: RegistryCaller,
   id: string,
   update: Update,
-  owner: string | null,
+  { owner, locations }: UpdateImage,
   quotas: Quotas
 ): Promise<RenderedImage | undefined> {
   return database.transaction(async (trx) => {
@@ -117,10 +120,14 @@ function updateOwner(
     const [current] = await run<Current>(trx, `${CURRENT} FOR NO KEY UPDATE`, values)
     if (current === undefined) throw imageNotFound()
     const [changed] = await run<RenderedImage>(trx, update.text, update.values)
-    if (changed !== undefined && current.owner !== owner) {
+    if (changed === undefined) return undefined
+    if (owner !== undefined && current.owner !== owner) {
       await moveUsage(trx, current, owner, quotas)
     }
-    return changed
+    if (locations === undefined) return changed
+    await updateLocations(trx, caller, current.id, locations)
+    const [shown] = await run<RenderedImage>(trx, CURRENT, values)
+    return shown
   })
 }
 
@@ -130,22 +137,24 @@ export async function updateImage(
   caller: RegistryCaller,
   id: string,
   version: number,
-  fields: ImageFields,
+  { locations, ...fields }: UpdateImage,
   quotas: Quotas
 ): Promise<RenderedImage> {
   checkFields(fields)
+  const isChange = Object.keys(fields).length > 0 || locations !== undefined
   const update = updateStatement(caller, checkImageId(id), version, fields)
-  if (Object.keys(fields).length > 0) {
-    if (fields.owner === undefined) {
+  if (isChange) {
+    if (fields.owner === undefined && locations === undefined) {
       const [row] = await database.query(update.text, update.values)
       if (row !== undefined) return { body: row[0] as string, version: row[1] as number }
     } else {
-      const changed = await updateOwner(database, caller, id, update, fields.owner, quotas)
+      const whole = locations === undefined ? fields : { ...fields, locations }
+      const changed = await updateWhole(database, caller, id, update, whole, quotas)
       if (changed !== undefined) return changed
     }
   }
   const [current] = await database.query(CURRENT, [id, ...visibilityValues(caller)])
   if (current === undefined) throw imageNotFound()
-  if (current[1] !== version || Object.keys(fields).length > 0) throw versionConflict()
+  if (current[1] !== version || isChange) throw versionConflict()
   return { body: current[0] as string, version }
 }

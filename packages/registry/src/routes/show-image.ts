@@ -1,5 +1,12 @@
-import { showImage, showImageData } from '../images/show.ts'
-import { ImageDataSchema, ImageDocumentSchema } from '../schemas.ts'
+import { Type } from 'typebox'
+import { findLocations, showImage, showImageData } from '../images/show.ts'
+import {
+  ImageDataSchema,
+  ImageDocumentSchema,
+  ImageLocationsSchema,
+  strict,
+  Uuid
+} from '../schemas.ts'
 import { ImageParams, type RoutePlugin, sendImage, sendJson } from './route.ts'
 
 export const showImageRoute: RoutePlugin = async (app, { database }) => {
@@ -35,5 +42,21 @@ export const showImageRoute: RoutePlugin = async (app, { database }) => {
       const { id } = request.params
       return sendJson(reply, await showImageData(database, request.registryCaller, id))
     }
+  )
+
+  app.post(
+    '/images/locations',
+    {
+      schema: {
+        summary: 'Where the data of several images lies',
+        description: 'Images that the caller may not see are left out.',
+        tags: ['images'],
+        body: Type.Object({ ids: Type.Array(Uuid, { maxItems: 1000 }) }, strict),
+        response: { 200: Type.Object({ images: Type.Array(ImageLocationsSchema) }) }
+      }
+    },
+    async ({ body, registryCaller }) => ({
+      images: await findLocations(database, registryCaller, body.ids)
+    })
   )
 }

@@ -1,6 +1,6 @@
 import { TankError } from '@tank/model'
 import { updateImage } from '../images/update.ts'
-import { ImageDocumentSchema, ImageFieldsSchema } from '../schemas.ts'
+import { ImageDocumentSchema, UpdateImageSchema } from '../schemas.ts'
 import { ImageParams, parseVersion, type RoutePlugin, sendImage } from './route.ts'
 
 export const updateImageRoute: RoutePlugin = async (app, { database, settings }) => {
@@ -10,10 +10,10 @@ export const updateImageRoute: RoutePlugin = async (app, { database, settings })
       schema: {
         summary: 'Change an image',
         description:
-          'Compare-and-set: `If-Match` has to be the current `ETag`, else 412. Only what is given changes; `tags` and `properties` are given whole.',
+          'Compare-and-set: `If-Match` has to be the current `ETag`, else 412. Only what is given changes; `tags` and `properties` are given whole. `locations` are added, removed and described; the first one makes a queued image active.',
         tags: ['images'],
         params: ImageParams,
-        body: ImageFieldsSchema,
+        body: UpdateImageSchema,
         response: { 200: ImageDocumentSchema }
       }
     },

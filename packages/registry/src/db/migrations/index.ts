@@ -4,6 +4,7 @@ import { background } from './0002-background.ts'
 import { tokens } from './0003-tokens.ts'
 import { staging } from './0004-staging.ts'
 import { metadefs } from './0005-metadefs.ts'
+import { locationMetadata } from './0006-location-metadata.ts'
 
 /** Every migration by its name; names are applied in their order and never change. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -11,5 +12,6 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0002-background': background,
   '0003-tokens': tokens,
   '0004-staging': staging,
-  '0005-metadefs': metadefs
+  '0005-metadefs': metadefs,
+  '0006-location-metadata': locationMetadata
 }
