@@ -99,6 +99,11 @@ const changes: Row[] = [
   patch(['get_image'], [], readers(200)),
   patch(['modify_image', 'set_owner'], replace('owner', 'P3'), only({ admin: 200 })),
   patch(['modify_image', 'publicize_image'], replace('visibility', 'public'), only({ admin: 200 })),
+  patch(
+    ['modify_image', 'set_image_location'],
+    [{ op: 'add', path: '/locations/-', value: { url: 'http://outside.test/data', metadata: {} } }],
+    owner(200)
+  ),
   patch(['modify_image', 'communitize_image'], replace('visibility', 'community'), owner(200)),
   {
     route: 'PUT /v2/images/:id/tags/:tag',

@@ -41,7 +41,8 @@ async function open(dir: string) {
       stores: { main: { use: 'main' }, second: { use: 'second' }, web: { use: 'web' } },
       defaultStore: 'main',
       jobs: { pollSeconds: 0.3 },
-      cache: { dir }
+      cache: { dir },
+      locations: { showMultiple: true }
     },
     plugins: {
       main: watchRoutes(new FakeStore().plugin(), routes),

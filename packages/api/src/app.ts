@@ -26,6 +26,7 @@ import { createImageMutator } from './images/mutate.ts'
 import { stagingStore } from './imports/staging-store.ts'
 import { createDigestPool } from './ingest/digests.ts'
 import { createRunningUploads } from './ingest/running-uploads.ts'
+import { createLocationInspector } from './locations/inspect.ts'
 import { installOpenApi } from './openapi/install.ts'
 import { type Access, createAccess } from './policy/access.ts'
 import { v2Routes } from './routes/v2/index.ts'
@@ -121,13 +122,14 @@ function openContext(
   const { osHashAlgo, md5, imageSizeCap: cap } = config
   const garbageLeft = () => collector.nudge()
   const shared = { registry, digests, cap, osHashAlgo, md5, garbageLeft }
+  const background = {
+    ...shared,
+    reading,
+    secureHashing: config.locations.secureHashing,
+    stallMs: config.jobs.stallSeconds * 1000
+  }
   const jobs = createJobWorker({
-    context: {
-      ...shared,
-      reading,
-      secureHashing: config.locations.secureHashing,
-      stallMs: config.jobs.stallSeconds * 1000
-    },
+    context: background,
     handlers: { copy: copyJob, location: locationJob, import: importJob },
     running,
     worker,
@@ -159,6 +161,7 @@ function openContext(
     running,
     reading,
     cache,
+    outside: createLocationInspector(background),
     collector,
     workAsked: () => jobs.nudge(),
     publicEndpoint: config.publicEndpoint,

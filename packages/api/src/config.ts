@@ -77,7 +77,8 @@ const limits = Type.Object(
   {
     properties: count('Custom properties of one image; negative: no limit.', 128),
     tags: count('Tags of one image; negative: no limit.', 128),
-    members: count('Members of one image; negative: no limit.', 128)
+    members: count('Members of one image; negative: no limit.', 128),
+    locations: count('Locations of one image; negative: no limit.', 10)
   },
   { additionalProperties: false, default: {} }
 )
@@ -166,6 +167,15 @@ const locations = Type.Object(
       default: true,
       description:
         'Data at added locations is read and hashed. false: digests that the client gives are believed.'
+    }),
+    showMultiple: Type.Boolean({
+      default: false,
+      description:
+        'Shows `locations` of images, the inner addresses of stores among them, and lets PATCH change them.'
+    }),
+    showDirectUrl: Type.Boolean({
+      default: false,
+      description: 'Shows `direct_url` of images: where the data lies in the heaviest store.'
     })
   },
   { additionalProperties: false, default: {} }

@@ -7,6 +7,7 @@ import type { ReadContext } from './download/blob-reader.ts'
 import type { ImageMutator } from './images/mutate.ts'
 import type { IngestContext } from './ingest/ingest.ts'
 import type { RunningUploads } from './ingest/running-uploads.ts'
+import type { LocationInspector } from './locations/inspect.ts'
 import type { Policy } from './policy/policy.ts'
 import type { PropertyProtections } from './policy/property-protections.ts'
 
@@ -23,6 +24,7 @@ export interface ApiContext {
   readonly reading: ReadContext
   /** Undefined: none is configured. */
   readonly cache: CacheParts | undefined
+  readonly outside: LocationInspector
   /** Looks for background work soon: some was just asked for. */
   readonly workAsked: () => void
   readonly collector: Collector

@@ -34,6 +34,9 @@ export interface JobRun {
   readonly log: FastifyBaseLogger
 }
 
+/** Reading for whoever wants it: what ends it, and who counts its bytes. */
+export type Reading = Pick<JobRun, 'signal' | 'advance'>
+
 /** Does one kind of work; it reports its own end. A throw is a failure of the whole. */
 export type JobHandler = (context: JobContext, run: JobRun) => Promise<void>
 

@@ -1,7 +1,7 @@
 import { type BlobFacts, TankError } from '@tank/model'
 import { isStoreError } from '@tank/store'
 import type { Digests } from '../ingest/digests.ts'
-import type { JobContext, JobRun } from './job.ts'
+import type { JobContext, Reading } from './job.ts'
 
 /** Whatever is behind an address, failures look alike (S-17); the log has the cause. */
 export function unreadable(cause: unknown): TankError {
@@ -9,7 +9,7 @@ export function unreadable(cause: unknown): TankError {
 }
 
 /** Lets errors of ours through, and the end of the work. */
-export function coarse(run: JobRun, error: unknown): unknown {
+export function coarse(run: Reading, error: unknown): unknown {
   if (run.signal.aborted) return run.signal.reason
   return error instanceof TankError && !isStoreError(error.cause) ? error : unreadable(error)
 }

@@ -2,7 +2,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import { BlobReader, type StoredData } from '../download/blob-reader.ts'
 import type { Digests } from '../ingest/digests.ts'
 import { Intake } from '../ingest/intake.ts'
-import type { JobContext, JobRun } from './job.ts'
+import type { JobContext, JobRun, Reading } from './job.ts'
 
 /** Bytes that wait between a source and a target. */
 const BUFFERED = 1 << 20
@@ -28,7 +28,7 @@ export interface HashedOptions {
 /** Counts and hashes what a source sends. Memory is bounded, however much that is. */
 export function readHashed(
   context: JobContext,
-  run: JobRun,
+  run: Reading,
   source: Readable,
   { size, algorithms }: HashedOptions
 ): WholeRead {

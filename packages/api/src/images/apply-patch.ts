@@ -65,6 +65,8 @@ export function applyPatch(
   const before = countOwn(properties)
   let touched = false
   for (const operation of operations) {
+    // who works on records knows nothing of where data lies
+    if (operation.locations !== undefined) continue
     if (!isWritableAttribute(operation.name)) {
       applyProperty(properties, operation, caller, rules)
       touched = true

@@ -1,14 +1,17 @@
 import { TankError } from '@tank/model'
+import { type LocationOperation, readLocationOperation } from '../locations/patch-input.ts'
 import { checkValue, isReserved, isWritableAttribute, READ_ONLY } from './attributes.ts'
 
 export type PatchDialect = 'v2.0' | 'v2.1'
 
-/** One operation on one attribute or property; `locations` are handled as a path of their own. */
+/** One operation on one attribute or property. */
 export interface PatchOperation {
   readonly op: 'add' | 'replace' | 'remove'
   readonly name: string
   readonly value?: unknown
   readonly dialect: PatchDialect
+  /** Only of `locations`: what is to be done with them. */
+  readonly locations?: LocationOperation
 }
 
 const TYPES: Readonly<Record<string, PatchDialect>> = {
@@ -60,7 +63,30 @@ function pointerSegments(path: unknown): string[] {
   return segments
 }
 
-function readOperation(raw: unknown, dialect: PatchDialect): PatchOperation {
+function readValue(op: string, raw: object): unknown {
+  if (!Object.hasOwn(raw, 'value')) invalid(`Operation '${op}' needs a 'value'`)
+  return (raw as { value: unknown }).value
+}
+
+/** Where PATCH may change locations, `locations` is true. */
+export interface PatchRules {
+  readonly locations: boolean
+}
+
+function readLocationsOperation(
+  op: PatchOperation['op'],
+  position: string | undefined,
+  raw: object,
+  rules: PatchRules
+): LocationOperation {
+  if (!rules.locations) {
+    throw new TankError('FORBIDDEN', 'Locations of an image are not visible here and cannot be set')
+  }
+  const value = op === 'remove' ? undefined : readValue(op, raw)
+  return readLocationOperation(op, position ?? '', value)
+}
+
+function readOperation(raw: unknown, dialect: PatchDialect, rules: PatchRules): PatchOperation {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
     invalid('Each operation must be an object')
   const { op, path } = readOp(raw as RawOperation, dialect)
@@ -68,7 +94,8 @@ function readOperation(raw: unknown, dialect: PatchDialect): PatchOperation {
     invalid("An operation must be one of 'add', 'replace' and 'remove'")
   const [name = '', ...deeper] = pointerSegments(path)
   if (name === 'locations' && deeper.length === (op === 'replace' ? 0 : 1)) {
-    throw new TankError('FORBIDDEN', 'Locations of an image are not visible here and cannot be set')
+    const locations = readLocationsOperation(op, deeper[0], raw, rules)
+    return { op, name, dialect, locations }
   }
   if (deeper.length > 0) invalid('A path must have one segment')
   if (name === 'locations') invalid("Locations are added and removed at '/locations/<position>'")
@@ -80,8 +107,7 @@ function readOperation(raw: unknown, dialect: PatchDialect): PatchOperation {
       throw new TankError('FORBIDDEN', `Attribute '${name}' cannot be removed.`)
     return { op, name, dialect }
   }
-  if (!Object.hasOwn(raw, 'value')) invalid(`Operation '${op}' needs a 'value'`)
-  const { value } = raw as { value: unknown }
+  const value = readValue(op, raw)
   checkValue(name, value)
   return { op, name, value, dialect }
 }
@@ -90,10 +116,14 @@ function readOperation(raw: unknown, dialect: PatchDialect): PatchOperation {
  * Reads the body of a PATCH in either dialect (P1–P6, P8). What can be said without the image is said
  * here: INVALID_REQUEST for the form, FORBIDDEN for names that cannot be written.
  */
-export function readPatch(body: unknown, dialect: PatchDialect): readonly PatchOperation[] {
+export function readPatch(
+  body: unknown,
+  dialect: PatchDialect,
+  rules: PatchRules = { locations: false }
+): readonly PatchOperation[] {
   if (!Array.isArray(body)) invalid('The body must be a list of operations')
   if (body.length > MAX_OPERATIONS) {
     throw new TankError('LIMIT_EXCEEDED', `A patch has at most ${MAX_OPERATIONS} operations`)
   }
-  return body.map((raw) => readOperation(raw, dialect))
+  return body.map((raw) => readOperation(raw, dialect, rules))
 }

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RawDocument, RegistryClient } from '@tank/client'
 import {
   type ImageDocument,
-  type ImageFields,
   isTankError,
   type RegistryCaller,
-  TankError
+  TankError,
+  type UpdateImage
 } from '@tank/model'
 
 const GIVE_UP_MS = 30_000
@@ -43,7 +43,7 @@ export interface ImageMutator {
   update(
     caller: RegistryCaller,
     id: string,
-    change: (image: ImageDocument) => ImageFields | undefined
+    change: (image: ImageDocument) => UpdateImage | undefined | Promise<UpdateImage | undefined>
   ): Promise<RawDocument>
   /** Deletes an image that still is what `check` has seen. */
   delete(caller: RegistryCaller, id: string, check: (image: ImageDocument) => void): Promise<void>
@@ -76,7 +76,7 @@ export function createImageMutator(registry: RegistryClient): ImageMutator {
     update: (caller, id, change) =>
       queue.run(id.toLowerCase(), () =>
         compareAndSet(caller, id, async (raw) => {
-          const fields = change(parseDocument(raw))
+          const fields = await change(parseDocument(raw))
           return fields === undefined ? raw : registry.updateImage(caller, id, raw.version, fields)
         })
       ),

@@ -8,6 +8,11 @@ const LENGTHS: ReadonlyMap<string, number> = new Map([
   ['sha512', 128]
 ])
 
+/** Hexadecimal digits of a digest; undefined: there is no such algorithm. */
+export function digestLength(algorithm: string): number | undefined {
+  return LENGTHS.get(algorithm)
+}
+
 /** What data at a location has to be. */
 export interface Validation {
   readonly os_hash_algo: string
@@ -26,12 +31,12 @@ function invalid(message: string): never {
   throw new TankError('INVALID_REQUEST', message)
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A URL as it is kept and compared: exact, and without credentials (S-02). */
-function readUrl(value: unknown): string {
+export function readUrl(value: unknown): string {
   if (typeof value !== 'string' || value === '') invalid("'url' must be a string")
   if (value.length > MAX_URL || !/^[\x21-\x7e]+$/.test(value) || !URL.canParse(value)) {
     invalid("'url' is not a URL")

@@ -70,12 +70,17 @@ export const ACTIONS = {
     'add a location'
   ),
   fetch_image_location: reads('image', service, 'see where the data lies'),
+  set_image_location: writes('image', own, 'add and describe locations by PATCH'),
   get_image_location: reads(
     'image',
     'role:admin or (role:reader and project_id:%(owner)s)',
-    'needed for removal from a store, too'
+    'see `locations` and `direct_url`; needed for removal from a store, too'
   ),
-  delete_image_location: writes('image', 'role:admin', 'remove an image from one of its stores'),
+  delete_image_location: writes(
+    'image',
+    'role:admin',
+    'remove an image from one of its stores, or a location by PATCH'
+  ),
   stores_info_detail: reads('caller', service, 'see the details of stores'),
   tasks_api_access: reads('caller', 'role:admin', '`/v2/tasks`: list, show and start tasks'),
   ...METADEF_ACTIONS,

@@ -1,5 +1,5 @@
 import type { RawDocument } from '@tank/client'
-import { TankError } from '@tank/model'
+import { type ImageDocument, TankError } from '@tank/model'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
@@ -11,6 +11,8 @@ import { patchDialect, readPatch } from '../../images/json-patch.ts'
 import { newImage } from '../../images/new-image.ts'
 import { askedBy, shownTo } from '../../images/shown-properties.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
+import { withLocations } from '../../locations/attributes.ts'
+import { patchWithLocations } from '../../locations/patch.ts'
 import { listOf, refTo } from '../../openapi/components.ts'
 import { json, nothing, operation } from '../../openapi/operation.ts'
 import { imageParams, listQuery } from '../../openapi/parameters.ts'
@@ -97,9 +99,15 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
   const { registry, config, policy } = context
   const { protections } = context
   const rules = { limits: config.limits, policy, protections }
-  /** Sends the registry's JSON as it came, but for what is hidden from the caller. */
-  const sendDocument = (reply: FastifyReply, raw: RawDocument, status = 200): FastifyReply => {
-    const body = shownTo(reply.request.caller, protections, raw.body)
+  /** Sends the registry's JSON as it came, but for what the configuration hides or adds. */
+  const sendDocument = async (
+    reply: FastifyReply,
+    raw: RawDocument,
+    status = 200
+  ): Promise<FastifyReply> => {
+    const { request } = reply
+    const own = shownTo(request.caller, protections, raw.body)
+    const body = await withLocations(context, request, own)
     return reply.code(status).type('application/json').send(body)
   }
 
@@ -109,7 +117,8 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     const query = queryOf(request.originalUrl)
     const asked = askedBy(request.caller, protections, query)
     const page = await registry.listImages(registryCaller(request), asked)
-    const images = shownTo(request.caller, protections, page.body)
+    const own = shownTo(request.caller, protections, page.body)
+    const images = await withLocations(context, request, own)
     const body = Buffer.concat([PAGE_HEAD, images, pageTail(query, page.nextMarker)])
     return reply.type('application/json').send(body)
   })
@@ -141,15 +150,15 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     async (request, reply) => {
       const { caller } = request
       const dialect = patchDialect(request.headers['content-type'])
-      const operations = readPatch(parseJsonBody(request.body), dialect)
-      const raw = await context.images.update(
-        registryCaller(request),
-        request.params.id,
-        (image) => {
-          policy.demand(caller, operations.length > 0 ? 'modify_image' : 'get_image', image)
-          return applyPatch(image, operations, caller, rules)
-        }
-      )
+      const may = { locations: config.locations.showMultiple }
+      const operations = readPatch(parseJsonBody(request.body), dialect, may)
+      const fieldsOf = (image: ImageDocument) => {
+        policy.demand(caller, operations.length > 0 ? 'modify_image' : 'get_image', image)
+        return applyPatch(image, operations, caller, rules)
+      }
+      const change = await patchWithLocations(context, request, reply, operations, fieldsOf)
+      const raw = await context.images.update(registryCaller(request), request.params.id, change)
+      if (change !== fieldsOf) context.collector.nudge()
       return sendDocument(reply, raw)
     }
   )

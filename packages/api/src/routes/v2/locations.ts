@@ -8,6 +8,7 @@ import { isService, registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { storeForLocation } from '../../locations/find-store.ts'
 import { locationInput, normalDigest, readLocation } from '../../locations/input.ts'
+import { shownLocations } from '../../locations/shown.ts'
 import { refTo } from '../../openapi/components.ts'
 import { json, nothing, operation } from '../../openapi/operation.ts'
 import { imageParams } from '../../openapi/parameters.ts'
@@ -47,10 +48,7 @@ export function locationRoutes(app: FastifyInstance, context: ApiContext): void 
     async (request) => {
       policy.demand(request.caller, 'fetch_image_location', await visible(request))
       const { placements } = await registry.getImageData(registryCaller(request), request.params.id)
-      return placements.flatMap(({ store: name, key, role }) => {
-        const url = role === 'external' ? key : stores.get(name)?.url?.(key).href
-        return url === undefined ? [] : [{ url, metadata: { store: name } }]
-      })
+      return shownLocations(stores, placements).map(({ url, metadata }) => ({ url, metadata }))
     }
   )
 
