@@ -206,6 +206,8 @@ export interface Usage {
   readonly stored_bytes: number
   /** bytes reserved by running uploads */
   readonly reserved_bytes: number
+  /** bytes that wait for their import, and those that stagings, imports from outside and copies move */
+  readonly staged_bytes: number
   /** running uploads */
   readonly uploads: number
   /** Most that every project may have; null: unlimited. */
@@ -216,6 +218,7 @@ export interface UsageLimits {
   readonly images: number | null
   /** of stored and reserved bytes together */
   readonly bytes: number | null
+  readonly staged: number | null
   readonly uploads: number | null
 }
 

@@ -65,6 +65,7 @@ export const registryConfigSchema = Type.Object(
         {
           images: limit('Images a project'),
           bytes: limit('Bytes that stores hold for a project, running uploads included'),
+          staged: limit('Bytes of a project that wait for their import or are on their way'),
           uploads: limit('Uploads of a project at a time')
         },
         { description: 'Null is unlimited', additionalProperties: false, default: {} }
@@ -80,6 +81,7 @@ export type RegistryConfig = Static<typeof registryConfigSchema>
 export interface Quotas {
   readonly images: number | null
   readonly bytes: number | null
+  readonly staged: number | null
   readonly uploads: number | null
 }
 
@@ -138,6 +140,7 @@ export function toSettings(config: RegistryConfig): Settings {
     quotas: {
       images: full.quotas?.images ?? null,
       bytes: full.quotas?.bytes ?? null,
+      staged: full.quotas?.staged ?? null,
       uploads: full.quotas?.uploads ?? null
     }
   }

@@ -266,11 +266,13 @@ export const UsageSchema = Type.Object({
   images: Type.Integer(),
   stored_bytes: Bytes,
   reserved_bytes: Bytes,
+  staged_bytes: Bytes,
   uploads: Type.Integer(),
   limits: Type.Object(
     {
       images: nullable(Type.Integer()),
       bytes: nullable(Bytes),
+      staged: nullable(Bytes),
       uploads: nullable(Type.Integer())
     },
     { description: 'Most that a project may have; null is unlimited' }

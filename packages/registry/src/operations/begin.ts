@@ -152,7 +152,8 @@ export function beginOperation(
       ...(operation.to === null ? {} : { status: operation.to })
     })
     if (image.owner !== null) {
-      await checkQuotas(trx, image.owner, { uploads: 1, bytes: reserve }, quotas)
+      const staged = operation.kind === 'stage' ? reserve : undefined
+      await checkQuotas(trx, image.owner, { uploads: 1, bytes: reserve, staged }, quotas)
     }
     return leaseOf(settings)
   })

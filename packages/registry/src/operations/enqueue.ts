@@ -194,7 +194,8 @@ export function enqueueOperation(
       stores: operation.stores
     })
     if (image.owner !== null) {
-      await checkQuotas(trx, image.owner, { uploads: 1, bytes: reserved }, quotas)
+      const staged = outside === undefined ? undefined : 0
+      await checkQuotas(trx, image.owner, { uploads: 1, bytes: reserved, staged }, quotas)
     }
   })
 }

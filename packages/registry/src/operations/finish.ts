@@ -120,7 +120,9 @@ async function succeed(
     ...(shown === null ? {} : { status: shown })
   })
   if (operation.project !== null) {
-    await checkQuotas(trx, operation.project, { bytes: placement.bytes }, quotas)
+    const { bytes } = placement
+    const staged = operation.kind === 'stage' ? bytes : undefined
+    await checkQuotas(trx, operation.project, { bytes, staged }, quotas)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Heartbeat, Lease } from '@tank/model'
+import type { Heartbeat, Lease, OperationKind } from '@tank/model'
 import { isUuid } from '@tank/model'
 import type { Quotas, Settings } from '../config.ts'
 import { type Database, run } from '../db/database.ts'
@@ -14,7 +14,13 @@ const RENEW = `UPDATE operations SET lease_until = now() + make_interval(secs =>
 const MORE = `UPDATE operations o SET reserved = $3
   FROM (SELECT id, reserved FROM operations WHERE id = $1 FOR UPDATE) old
   WHERE o.id = old.id AND o.attempt = $2 AND o.state = 'running' AND old.reserved < $3
-  RETURNING o.project, $3::bigint - old.reserved AS delta`
+  RETURNING o.project, o.kind, $3::bigint - old.reserved AS delta`
+
+interface More {
+  readonly project: string
+  readonly kind: OperationKind
+  readonly delta: number
+}
 
 /** An upload of unknown size reserves what it has received. */
 function reserveProgress(
@@ -24,14 +30,11 @@ function reserveProgress(
   quotas: Quotas
 ): Promise<void> {
   return database.transaction(async (trx) => {
-    const [more] = await run<{ project: string; delta: number }>(trx, MORE, [
-      id,
-      beat.attempt,
-      beat.progress
-    ])
+    const [more] = await run<More>(trx, MORE, [id, beat.attempt, beat.progress])
     if (more === undefined) return
     await charge(trx, more.project, { reserved: more.delta })
-    await checkQuotas(trx, more.project, { bytes: more.delta }, quotas)
+    const staged = more.kind === 'upload' ? undefined : more.delta
+    await checkQuotas(trx, more.project, { bytes: more.delta, staged }, quotas)
   })
 }
 

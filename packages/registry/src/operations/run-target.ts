@@ -1,7 +1,8 @@
 import { type BeginTarget, TankError, type TargetFailed, type TargetStored } from '@tank/model'
+import type { Quotas } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
 import type { LockedImage } from '../images/lock.ts'
-import { charge } from '../usage.ts'
+import { charge, checkQuotas } from '../usage.ts'
 import { insertPlacement } from './begin.ts'
 import type { RunningOperation } from './end.ts'
 import { lockOperation } from './find.ts'
@@ -60,7 +61,8 @@ const SPEND = 'UPDATE operations SET reserved = reserved - $2 WHERE id = $1'
 export function targetStored(
   database: Database,
   id: string,
-  { attempt, placement_id, blob }: TargetStored
+  { attempt, placement_id, blob }: TargetStored,
+  quotas: Quotas
 ): Promise<void> {
   return database.transaction(async (trx) => {
     const { image, operation } = await holdOperation(trx, id, attempt)
@@ -73,11 +75,29 @@ export function targetStored(
     const targets = withTarget(operation.targets, ready.store, 'stored')
     await run(trx, SET_TARGETS, [operation.id, JSON.stringify(targets)])
     await markImage(trx, operation, 'running', targets)
+    if (isNews && operation.kind === 'import') await reserveSize(trx, operation, blob.size, quotas)
     // what is imported is shown when all is over
     if (operation.must_succeed || !isShown) return
     await publishTargets(trx, operation.id, image.id)
     await giveBack(trx, operation, blob.size)
   })
+}
+
+const RESERVE = `UPDATE operations SET reserved = $2
+  WHERE id = $1 AND NOT reserve_known AND reserved < $2 RETURNING id`
+
+/** Data from outside has a size at last; heartbeats may not have told all of it. */
+async function reserveSize(
+  trx: Executor,
+  { id, project, reserved }: RunningOperation,
+  size: number,
+  quotas: Quotas
+): Promise<void> {
+  const [more] = await run(trx, RESERVE, [id, size])
+  if (more === undefined) return
+  const bytes = size - reserved
+  await charge(trx, project, { reserved: bytes })
+  if (project !== null) await checkQuotas(trx, project, { bytes, staged: bytes }, quotas)
 }
 
 /** A published target counts as stored, no longer as reserved. */

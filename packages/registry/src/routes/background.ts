@@ -57,7 +57,7 @@ const queueRoutes: RoutePlugin = async (app, { database, settings }) => {
   )
 }
 
-const targetRoutes: RoutePlugin = async (app, { database }) => {
+const targetRoutes: RoutePlugin = async (app, { database, settings }) => {
   const summary = 'Note where a copy is about to be written'
   app.post(
     '/operations/:id/placements',
@@ -80,7 +80,7 @@ const targetRoutes: RoutePlugin = async (app, { database }) => {
       }
     },
     async ({ params: { id }, body }, reply) => {
-      await targetStored(database, id, body)
+      await targetStored(database, id, body, settings.quotas)
       return reply.code(204).send(null)
     }
   )

@@ -132,7 +132,7 @@ const MIB = 2 ** 20
 const UNLIMITED = -1
 
 /** Limits with what counts against each, as unified limits name them; empty when nothing is limited. */
-function usageOf({ limits, images, stored_bytes, reserved_bytes, uploads }: Usage) {
+function usageOf({ limits, images, stored_bytes, reserved_bytes, staged_bytes, uploads }: Usage) {
   if (Object.values(limits).every((limit) => limit === null)) return {}
   const inMiB = (bytes: number) => Math.floor(bytes / MIB)
   return {
@@ -140,7 +140,10 @@ function usageOf({ limits, images, stored_bytes, reserved_bytes, uploads }: Usag
       limit: limits.bytes === null ? UNLIMITED : inMiB(limits.bytes),
       usage: inMiB(stored_bytes + reserved_bytes)
     },
-    image_stage_total: { limit: UNLIMITED, usage: inMiB(reserved_bytes) },
+    image_stage_total: {
+      limit: limits.staged === null ? UNLIMITED : inMiB(limits.staged),
+      usage: inMiB(staged_bytes)
+    },
     image_count_total: { limit: limits.images ?? UNLIMITED, usage: images },
     image_count_uploading: { limit: limits.uploads ?? UNLIMITED, usage: uploads }
   }

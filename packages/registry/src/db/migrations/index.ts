@@ -5,6 +5,7 @@ import { tokens } from './0003-tokens.ts'
 import { staging } from './0004-staging.ts'
 import { metadefs } from './0005-metadefs.ts'
 import { locationMetadata } from './0006-location-metadata.ts'
+import { stagedUsage } from './0007-staged-usage.ts'
 
 /** Every migration by its name; names are applied in their order and never change. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -13,5 +14,6 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0003-tokens': tokens,
   '0004-staging': staging,
   '0005-metadefs': metadefs,
-  '0006-location-metadata': locationMetadata
+  '0006-location-metadata': locationMetadata,
+  '0007-staged-usage': stagedUsage
 }
