@@ -57,10 +57,18 @@ const FRAME_ERRORS = Object.fromEntries(
   ])
 )
 
-/** Operations outside of the Image API, with the errors that they share. */
-function complete(operation: ApiOperation): ApiOperation {
-  if (!operation.tags.includes('service')) return operation
-  return { ...operation, responses: { ...FRAME_ERRORS, ...operation.responses } }
+/** An operation with the errors that it shares: whatever writes may bring too much, or an odd type. */
+function complete(method: string, operation: ApiOperation): ApiOperation {
+  const { responses, tags } = operation
+  if (tags.includes('service')) {
+    return { ...operation, responses: { ...FRAME_ERRORS, ...responses } }
+  }
+  if (method === 'get' || method === 'head') return operation
+  const ofBodies = [413, 415].map((status) => [
+    status,
+    { ...responses[400], description: STATUS_CODES[status] ?? 'Error' }
+  ])
+  return { ...operation, responses: { ...Object.fromEntries(ofBodies), ...responses } }
 }
 
 /** The document of a server that is ready; `base` is where its paths begin. */
@@ -70,7 +78,7 @@ function documentOf(app: FastifyInstance, base: string): ApiDocument {
     path,
     Object.fromEntries(
       Object.entries(item).map(([method, given]) => {
-        const operation = complete(given)
+        const operation = complete(method, given)
         return [method, method === 'head' ? headOf(operation) : operation]
       })
     )
