@@ -1,7 +1,7 @@
 import http from 'node:http'
 import { type ApiDocument, createDocumentCheck } from '../api-document.ts'
 import type { Answer } from '../http.ts'
-import { identityHeaders, P1, P2, type Stack } from '../stack.ts'
+import { ADMIN, identityHeaders, P1, P2, type Stack } from '../stack.ts'
 import type { FuzzRequest } from './requests.ts'
 
 /** Time for one request: far more than any takes. */
@@ -90,14 +90,19 @@ export class FuzzJudge {
     this.#images[this.#made++ % 40] = id
   }
 
-  /** Makes one more image, of either project, of each visibility, with data or without. */
-  async makeImage(): Promise<void> {
+  /**
+   * Makes one more image, of either project, of each visibility, with data or without, and the
+   * namespace of definitions that has the project's name, unless it is there.
+   */
+  async makeSubjects(): Promise<void> {
     const turn = this.#made
     const who = turn % 3 === 0 ? P2 : P1
     const visibility = ['private', 'shared', 'community', 'shared'][turn % 4]
     const { id } = await this.#stack.create(who, { visibility })
     if (turn % 2 === 0) await this.#stack.upload(who, id, 'some data')
     this.#addImage(id)
+    const namespace = { namespace: who.project, owner: who.project, visibility: 'public' }
+    await this.#stack.json(ADMIN, 'POST', '/v2/metadefs/namespaces', namespace)
   }
 
   async judge(request: FuzzRequest): Promise<void> {
@@ -117,8 +122,10 @@ export class FuzzJudge {
       throw new Error(`${shortened(fault)}\nto ${this.#describe(request, target)}`)
     }
     await this.#check(request.method, target, answer)
-    if (answer.status === 201) this.#addImage(JSON.parse(answer.body.toString()).id)
-    if (answer.status === 204 && request.method !== 'GET') await this.makeImage()
+    if (answer.status === 201 && /^\/v2\/images(?:\?|$)/.test(target)) {
+      this.#addImage(JSON.parse(answer.body.toString()).id)
+    }
+    if (answer.status === 204 && request.method !== 'GET') await this.makeSubjects()
   }
 
   /** Whether the service does its usual work still. */

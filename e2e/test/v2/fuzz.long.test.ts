@@ -21,7 +21,7 @@ t.test('S-05, S-27, S-30, S-39, S-42, S-43: random requests', async (t) => {
   )
   const judge = new FuzzJudge(stack, document)
   t.teardown(() => judge.close())
-  for (let made = 0; made < 12; made++) await judge.makeImage()
+  for (let made = 0; made < 12; made++) await judge.makeSubjects()
 
   await t.test(`${RUNS} requests, TANK_FUZZ_SEED=${seed}`, async (t) => {
     let runs = 0
@@ -32,7 +32,7 @@ t.test('S-05, S-27, S-30, S-39, S-42, S-43: random requests', async (t) => {
     await fc.assert(property, { numRuns: RUNS, seed })
     t.ok(await judge.isWell())
     t.comment(JSON.stringify(Object.fromEntries([...judge.statuses].sort())))
-    for (const each of ['POST 201', 'GET 200', 'PATCH 200', 'PUT 204', 'DELETE 204', 'POST 200']) {
+    for (const each of ['POST 201', 'GET 200', 'PUT 204', 'DELETE 204']) {
       t.ok(judge.statuses.has(each), `the requests reach ${each}`)
     }
   })
