@@ -22,13 +22,13 @@ export const METADEF_COMPONENTS = {
   MetadefNamespaceRow: {
     type: 'object',
     description: 'A namespace of metadata definitions, as lists show it',
-    required: ['namespace', 'visibility', 'protected', 'owner'],
+    required: ['namespace', 'visibility', 'protected'],
     properties: shown
   },
   MetadefNamespace: {
     type: 'object',
     description: 'A namespace of metadata definitions with all that is in it',
-    required: ['namespace', 'visibility', 'protected', 'owner'],
+    required: ['namespace', 'visibility', 'protected'],
     properties: { ...shown, ...contents }
   },
   NewMetadefNamespace: {
