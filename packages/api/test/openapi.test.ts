@@ -99,7 +99,7 @@ t.test('the OpenAPI document', async (t) => {
       for (const status of [400, 401, 500, 503]) t.ok(responses[status], `${name} ${status}`)
       const takesBody =
         /^(POST|PUT|PATCH) /.test(name) &&
-        !/\/actions\/|images\/\{id\}\/tags\/|^POST .*\/tags\/\{name\}$/.test(name)
+        !/\/actions\/|\/cache|images\/\{id\}\/tags\/|^POST .*\/tags\/\{name\}$/.test(name)
       t.equal(requestBody !== undefined, takesBody, name)
     }
   })

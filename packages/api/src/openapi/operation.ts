@@ -10,6 +10,7 @@ export const TAGS = {
   members: 'Projects that an image is shared with.',
   imports: 'Data that Tank fetches or copies itself, and what became of it.',
   locations: 'Where the bytes of images lie.',
+  cache: 'Images of remote stores on the local disk of a node.',
   metadefs: 'Definitions of what properties mean, in namespaces.',
   info: 'What this service offers, and how much of it is used.',
   schemas: 'Schemas of what the API shows.',
