@@ -26,6 +26,8 @@ import { createImageMutator } from './images/mutate.ts'
 import { stagingStore } from './imports/staging-store.ts'
 import { createDigestPool } from './ingest/digests.ts'
 import { createRunningUploads } from './ingest/running-uploads.ts'
+import { createSignatures } from './ingest/signatures.ts'
+import { openSigningCertificates } from './ingest/signing-certificates.ts'
 import { createLocationInspector } from './locations/inspect.ts'
 import { installOpenApi } from './openapi/install.ts'
 import { type Access, createAccess } from './policy/access.ts'
@@ -70,7 +72,10 @@ async function registerStores(
 /** Builds the image service: a Fastify app that only waits for `listen`. */
 export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<FastifyInstance> {
   const { registry } = parts
-  const access = createAccess(config)
+  const opened = {
+    ...createAccess(config),
+    signatures: createSignatures(openSigningCertificates(config.signatures))
+  }
   const copyImage = config.imports.methods.includes('copy-image')
   const minors = advertisedMinors({ stores: true, copyImage, cache: config.cache !== undefined })
   const app = createServer({
@@ -81,7 +86,7 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
   await app.register(problems)
   await registerStores(app, config, parts.loadStore)
 
-  const context = openContext(app, config, parts, access)
+  const context = openContext(app, config, parts, opened)
   allowOrigins(app, config.corsOrigins)
   await installOpenApi(app, config.publicEndpoint)
   await app.register(health, {
@@ -100,9 +105,10 @@ function openContext(
   app: FastifyInstance,
   config: ApiConfig,
   parts: ApiParts,
-  access: Access
+  opened: Access & Pick<ApiContext, 'signatures'>
 ): ApiContext {
   const { registry } = parts
+  const { signatures } = opened
   const running = createRunningUploads()
   const digests = createDigestPool()
   const worker = parts.worker ?? workerName()
@@ -124,6 +130,7 @@ function openContext(
   const shared = { registry, digests, cap, osHashAlgo, md5, garbageLeft }
   const background = {
     ...shared,
+    signatures,
     reading,
     secureHashing: config.locations.secureHashing,
     stallMs: config.jobs.stallSeconds * 1000
@@ -155,7 +162,7 @@ function openContext(
   return {
     config,
     registry,
-    ...access,
+    ...opened,
     stores: app.stores,
     images: createImageMutator(registry),
     running,

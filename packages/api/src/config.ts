@@ -3,6 +3,7 @@ import { cacheSection } from './cache/cache-section.ts'
 import { jwtSection } from './identity/jwt-section.ts'
 import { keystoneSection } from './identity/keystone-section.ts'
 
+export { checkSignatures } from './ingest/signing-certificates.ts'
 export { checkAccess } from './policy/access.ts'
 
 const count = (description: string, fallback: number) =>
@@ -181,6 +182,21 @@ const locations = Type.Object(
   { additionalProperties: false, default: {} }
 )
 
+const signatures = Type.Object(
+  {
+    certificates: Type.Record(
+      Type.String({ pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' }),
+      Type.String({
+        minLength: 1,
+        description:
+          'PEM file with the certificate that images name by the UUID NAME as their `img_signature_certificate_uuid`; see [signatures.md](signatures.md).'
+      }),
+      { default: {} }
+    )
+  },
+  { additionalProperties: false, default: {} }
+)
+
 const policy = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$' }),
   Type.String({
@@ -263,6 +279,7 @@ export const apiConfigSchema = Type.Object(
     imports,
     locations,
     cache: Type.Optional(cacheSection),
+    signatures,
     trustedProxies: Type.Array(Type.String({ minLength: 1 }), {
       default: [],
       description:

@@ -7,6 +7,7 @@ import type { ReadContext } from './download/blob-reader.ts'
 import type { ImageMutator } from './images/mutate.ts'
 import type { IngestContext } from './ingest/ingest.ts'
 import type { RunningUploads } from './ingest/running-uploads.ts'
+import type { Signatures } from './ingest/signatures.ts'
 import type { LocationInspector } from './locations/inspect.ts'
 import type { Policy } from './policy/policy.ts'
 import type { PropertyProtections } from './policy/property-protections.ts'
@@ -20,6 +21,7 @@ export interface ApiContext {
   readonly stores: Stores
   readonly images: ImageMutator
   readonly ingest: IngestContext
+  readonly signatures: Signatures
   readonly running: RunningUploads
   readonly reading: ReadContext
   /** Undefined: none is configured. */

@@ -23,6 +23,7 @@ import { storeForLocation } from '../src/locations/find-store.ts'
 const log = createLogger({ level: 'silent' })
 const never = new AbortController().signal
 const MIB = 1 << 20
+const SHA256 = { algorithms: ['sha256'] }
 
 function storesOf(all: Readonly<Record<string, Partial<Store>>>): Stores {
   const get = (name: string) => all[name] as Store | undefined
@@ -138,6 +139,7 @@ function contextOf(registry: object, stores: Stores): JobContext {
     registry: registry as RegistryClient,
     reading: { stores, circuits: createStoreCircuits(1000), storeMs: 5000 },
     digests: createDigestPool(),
+    signatures: { demanded: () => undefined },
     cap: 2 ** 40,
     osHashAlgo: 'sha256',
     md5: true,
@@ -169,7 +171,7 @@ t.test('a copy takes bounded memory: nothing is read that nobody takes', async (
   const stores = storesOf({ a: { get: async () => ({ size, body: body() }) } })
   const context = contextOf({}, stores)
   t.teardown(() => context.digests.close())
-  const read = await readWhole(context, runOf(), dataOf(size, 'x'), ['sha256'])
+  const read = await readWhole(context, runOf(), dataOf(size, 'x'), SHA256)
   await new Promise((resolve) => setTimeout(resolve, 200))
   t.ok(sent < 16 * MIB, `${sent} bytes were read ahead`)
   read.drop()
@@ -191,7 +193,7 @@ t.test('H3: a copy that is read whole has the right digest, or fails', async (t)
     moved += count
   }
   const data = dataOf(bytes.length, sha256)
-  const read = await readWhole(context, runOf({ advance }), data, ['sha256'])
+  const read = await readWhole(context, runOf({ advance }), data, SHA256)
   for await (const _ of read.body) {
     // taken
   }
@@ -200,7 +202,7 @@ t.test('H3: a copy that is read whole has the right digest, or fails', async (t)
   const short = storesOf({
     a: { get: async () => ({ size: bytes.length, body: Readable.from([Buffer.alloc(10)]) }) }
   })
-  const broken = await readWhole(contextOf({}, short), runOf(), data, ['sha256'])
+  const broken = await readWhole(contextOf({}, short), runOf(), data, SHA256)
   await t.rejects(async () => {
     for await (const _ of broken.body) {
       // taken

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { apiConfigSchema, checkAccess } from '@tank/api/config'
+import { apiConfigSchema, checkAccess, checkSignatures } from '@tank/api/config'
 import { registryConfigSchema } from '@tank/registry/config'
 import { type ConfigLayer, loadConfig } from '@tank/service'
 import { type Static, Type } from 'typebox'
@@ -128,7 +128,9 @@ export function readConfig<K extends keyof typeof schemas>(
     overrides: overrides ?? {},
     check: ({ api }: Partial<Pick<ServeConfig, 'api'>>, report) => {
       if (api !== undefined) {
-        checkAccess(api, (pointer, message) => report(`/api${pointer}`, message))
+        const below = (pointer: string, message: string) => report(`/api${pointer}`, message)
+        checkAccess(api, below)
+        checkSignatures(api.signatures, below)
       }
     }
   })

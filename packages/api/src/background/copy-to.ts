@@ -43,7 +43,7 @@ export async function copyTo(
 ): Promise<BlobFacts> {
   const { blob } = data
   if (blob === null) throw new TankError('IMAGE_STATE', 'The image has no data to copy')
-  const read = await readWhole(context, run, data, algorithmsOf(context, blob))
+  const read = await readWhole(context, run, data, { algorithms: algorithmsOf(context, blob) })
   try {
     await store.put(key, read.body, { size: blob.size, signal: run.signal })
   } catch (error) {

@@ -1,6 +1,7 @@
-import type { BlobFacts } from '@tank/model'
+import { type BlobFacts, isTankError } from '@tank/model'
 import type { Store } from '@tank/store'
 import { openWithin } from '../download/open-within.ts'
+import type { DataSignature } from '../ingest/signatures.ts'
 import { fromStoreError } from '../store-errors.ts'
 import { SourceFailure, type Target } from './fill-targets.ts'
 import type { JobContext, JobRun } from './job.ts'
@@ -11,19 +12,21 @@ export interface Origin {
   /** The store that reads the location. */
   readonly store: Store
   readonly location: string
+  /** What the data there has to fit. */
+  readonly signature: DataSignature | undefined
 }
 
 async function open(
   context: JobContext,
   run: JobRun,
-  { store, location }: Origin
+  { store, location, signature }: Origin
 ): Promise<{ readonly read: WholeRead; readonly size: number | undefined }> {
   const { osHashAlgo, reading } = context
   try {
     const options = { range: undefined, signal: run.signal, deadlineMs: reading.storeMs }
     const { body, size } = await openWithin(store, location, options)
     const algorithms = algorithmsFor(context, osHashAlgo)
-    const read = readHashed(context, run, body, { size, algorithms })
+    const read = readHashed(context, run, body, { size, algorithms, signature })
     try {
       checkSize(context, size)
     } catch (error) {
@@ -38,7 +41,7 @@ async function open(
 
 /**
  * Reads a location once and writes it to a target in the same pass. Throws SourceFailure when it is
- * the location that fails.
+ * the location that fails, or when its data does not fit the signature of the image.
  */
 export async function fetchTo(
   context: JobContext,
@@ -60,6 +63,6 @@ export async function fetchTo(
   } catch (error) {
     // the collector does it when this does not
     await store.delete(key).catch((err) => run.log.warn({ err }, 'cleaning up failed'))
-    throw error
+    throw isTankError(error) ? new SourceFailure(error) : error
   }
 }

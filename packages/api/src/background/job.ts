@@ -3,12 +3,14 @@ import type { BackgroundKind, Job, RegistryCaller } from '@tank/model'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ReadContext } from '../download/blob-reader.ts'
 import type { DigestPool } from '../ingest/digests.ts'
+import type { Signatures } from '../ingest/signatures.ts'
 
 /** What all background work of this process shares. */
 export interface JobContext {
   readonly registry: RegistryClient
   readonly reading: ReadContext
   readonly digests: DigestPool
+  readonly signatures: Signatures
   /** Most bytes of one image. */
   readonly cap: number
   readonly osHashAlgo: string

@@ -2,6 +2,7 @@ import { PassThrough, type Readable } from 'node:stream'
 import { BlobReader, type StoredData } from '../download/blob-reader.ts'
 import type { Digests } from '../ingest/digests.ts'
 import { Intake } from '../ingest/intake.ts'
+import { type DataSignature, signedDigests } from '../ingest/signatures.ts'
 import type { JobContext, JobRun, Reading } from './job.ts'
 
 /** Bytes that wait between a source and a target. */
@@ -23,6 +24,8 @@ export interface HashedOptions {
   /** Bytes that have to come, if that is known. */
   readonly size: number | undefined
   readonly algorithms: readonly string[]
+  /** What the data has to fit; else `finish` rejects with INVALID_REQUEST. */
+  readonly signature?: DataSignature | undefined
 }
 
 /** Counts and hashes what a source sends. Memory is bounded, however much that is. */
@@ -30,9 +33,9 @@ export function readHashed(
   context: JobContext,
   run: Reading,
   source: Readable,
-  { size, algorithms }: HashedOptions
+  { size, algorithms, signature }: HashedOptions
 ): WholeRead {
-  const digests = context.digests.open(algorithms)
+  const digests = signedDigests(context.digests.open(algorithms), signature)
   let failure: unknown
   source.on('error', (error) => {
     failure ??= error
@@ -63,7 +66,7 @@ export async function readWhole(
   context: JobContext,
   run: JobRun,
   data: StoredData,
-  algorithms: readonly string[]
+  { algorithms, signature }: Omit<HashedOptions, 'size'>
 ): Promise<WholeRead> {
   const stop = new AbortController()
   const signal = AbortSignal.any([run.signal, stop.signal])
@@ -71,7 +74,7 @@ export async function readWhole(
   const reader = new BlobReader(context.reading, request)
   await reader.open()
   const source = new PassThrough({ highWaterMark: BUFFERED })
-  const read = readHashed(context, run, source, { size: data.blob?.size, algorithms })
+  const read = readHashed(context, run, source, { size: data.blob?.size, algorithms, signature })
   reader.send(source, signal, { pump: false }).then(
     () => source.end(),
     (error: Error) => source.destroy(error)

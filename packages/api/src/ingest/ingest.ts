@@ -18,6 +18,7 @@ import type { DigestPool, DigestRun, Digests } from './digests.ts'
 import { Intake } from './intake.ts'
 import { keepLease, type LeaseKeeper } from './lease-keeper.ts'
 import type { RunningUploads } from './running-uploads.ts'
+import { type DataSignature, signedDigests } from './signatures.ts'
 
 /** What every intake of bytes in this process shares. */
 export interface IngestContext {
@@ -73,6 +74,8 @@ export interface IngestRequest {
   readonly body: Readable
   /** Bytes that the sender announced. */
   readonly announced: number | undefined
+  /** What the data has to fit. */
+  readonly signature?: DataSignature | undefined
   readonly log: FastifyBaseLogger
   /** Ends the intake with the signal's reason. */
   readonly signal: AbortSignal
@@ -183,7 +186,7 @@ async function store(
  * back and no byte stays.
  *
  * Throws IMAGE_STATE or IMAGE_BUSY (someone else is at it), TOO_LARGE, STORE_FULL, QUOTA_EXCEEDED,
- * INVALID_REQUEST (announced size), IMAGE_GONE (deleted meanwhile), DATA_UNAVAILABLE, or `SenderGone`.
+ * INVALID_REQUEST (announced size, signature), IMAGE_GONE (deleted meanwhile), DATA_UNAVAILABLE, or `SenderGone`.
  */
 export async function ingest(context: IngestContext, request: IngestRequest): Promise<RawDocument> {
   const { registry } = context
@@ -211,7 +214,7 @@ export async function ingest(context: IngestContext, request: IngestRequest): Pr
   })
   request.onBegin?.()
   const running = context.running.begin(request.imageId)
-  const run = context.digests.open(algorithms(context))
+  const run = signedDigests(context.digests.open(algorithms(context)), request.signature)
   const intake = new Intake(request.body, {
     announced: request.announced,
     cap: context.cap,

@@ -122,7 +122,7 @@ export async function takeBody(
   }
 }
 
-/** Upload of image data (R7, U1–U12). */
+/** Upload of image data (R7, U1–U12, SG1–SG5). */
 export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
   const { registry, config, policy } = context
   app.put<{ Params: ImageParams }>(
@@ -135,8 +135,9 @@ export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
       const image = parseDocument(raw)
       policy.demand(request.caller, 'upload_image', image)
       demandReady(image, announced, config.imageSizeCap)
+      const signature = context.signatures.demanded(image)
       const weight = context.stores.entry(name)?.weight
-      const target = { imageId: image.id, storeName: name, store, weight }
+      const target = { imageId: image.id, storeName: name, store, weight, signature }
       await takeBody(context, request, { ...target, kind: UPLOAD, announced })
       return reply.code(204).send()
     }
