@@ -266,6 +266,15 @@ export function listOf(name: string, component: Component, more: object = {}): o
   return { type: 'object', required: [name], properties: { [name]: items, ...more } }
 }
 
+/** One page of a list, with the paths that lead on. */
+export function pageOf(name: string, component: Component): object {
+  return listOf(name, component, {
+    first: text('Path of the first page'),
+    next: text('Path of the next page; absent on the last one'),
+    schema: text('Path of the schema of this answer')
+  })
+}
+
 /** Makes the shared schemas known to an app and to all its scopes. */
 export function addComponents(app: FastifyInstance): void {
   for (const [name, schema] of Object.entries(COMPONENTS)) app.addSchema({ $id: name, ...schema })

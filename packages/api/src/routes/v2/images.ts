@@ -13,7 +13,7 @@ import { askedBy, shownTo } from '../../images/shown-properties.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
 import { withLocations } from '../../locations/attributes.ts'
 import { patchWithLocations } from '../../locations/patch.ts'
-import { listOf, refTo } from '../../openapi/components.ts'
+import { pageOf, refTo } from '../../openapi/components.ts'
 import { json, nothing, operation } from '../../openapi/operation.ts'
 import { imageParams, listQuery } from '../../openapi/parameters.ts'
 import { pageTail, queryOf } from './page-links.ts'
@@ -28,14 +28,7 @@ const listSchema = operation({
   tag: 'images',
   querystring: listQuery,
   answers: {
-    200: json(
-      listOf('images', 'Image', {
-        first: text('Path of the first page'),
-        next: text('Path of the next page; absent on the last one'),
-        schema: text('Path of the schema of this answer')
-      }),
-      'A page of images'
-    )
+    200: json(pageOf('images', 'Image'), 'A page of images')
   },
   errors: [403, 404]
 })

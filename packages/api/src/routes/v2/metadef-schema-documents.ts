@@ -1,4 +1,5 @@
 import { METADEF_SCHEMAS } from '@tank/model'
+import { pageOf } from './schema-documents.ts'
 
 const { namespace, definitions, propertyMap } = METADEF_SCHEMAS
 
@@ -45,23 +46,6 @@ const ITEMS = {
   property: { name: 'property', ...definitions.properties, ...strict },
   tag: { name: 'tag', ...tag, ...strict },
   resource_type: { name: 'resource_type_association', ...resourceType, ...strict }
-}
-
-function pageOf(name: string, items: object): object {
-  return {
-    name,
-    properties: {
-      [name]: items,
-      first: { type: 'string' },
-      next: { type: 'string' },
-      schema: { type: 'string' }
-    },
-    links: [
-      { rel: 'first', href: '{first}' },
-      { rel: 'next', href: '{next}' },
-      { rel: 'describedby', href: '{schema}' }
-    ]
-  }
 }
 
 const list = (items: object) => ({ type: 'array', items })

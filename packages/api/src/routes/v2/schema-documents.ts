@@ -122,11 +122,12 @@ const taskProperties = {
   schema: text('Path of the schema of tasks', readOnly)
 }
 
-function pageOf(name: string, items: object): object {
+/** The schema of one page: the list of that name, and the paths that lead on. */
+export function pageOf(name: string, list: object): object {
   return {
     name,
     properties: {
-      [name]: { type: 'array', items },
+      [name]: list,
       first: { type: 'string' },
       next: { type: 'string' },
       schema: { type: 'string' }
@@ -159,7 +160,7 @@ const { input: _input, result: _result, message: _message, ...taskRow } = taskPr
 /** The schema documents of the Image API v2 by name (§2.12). */
 export const SCHEMA_DOCUMENTS: Readonly<Record<string, object>> = {
   image,
-  images: pageOf('images', image),
+  images: pageOf('images', { type: 'array', items: image }),
   member,
   members: listOf('members', member),
   task: { name: 'task', properties: taskProperties },

@@ -9,7 +9,7 @@ import { newImage } from '../../images/new-image.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
 import { readTaskInput } from '../../imports/task-input.ts'
 import { webDownload } from '../../imports/web-download.ts'
-import { listOf, refTo } from '../../openapi/components.ts'
+import { pageOf, refTo } from '../../openapi/components.ts'
 import { json, operation } from '../../openapi/operation.ts'
 import { taskListQuery, taskParams } from '../../openapi/parameters.ts'
 import { pageLinks, queryOf } from './page-links.ts'
@@ -22,14 +22,7 @@ const listSchema = operation({
   tag: 'imports',
   querystring: taskListQuery,
   answers: {
-    200: json(
-      listOf('tasks', 'TaskRow', {
-        first: { type: 'string', description: 'Path of the first page' },
-        next: { type: 'string', description: 'Path of the next page; absent on the last one' },
-        schema: { type: 'string', description: 'Path of the schema of this answer' }
-      }),
-      'A page of tasks'
-    )
+    200: json(pageOf('tasks', 'TaskRow'), 'A page of tasks')
   },
   errors: [403]
 })

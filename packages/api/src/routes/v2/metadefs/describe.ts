@@ -1,6 +1,6 @@
 import type { FastifySchema } from 'fastify'
 import { Type } from 'typebox'
-import { type Component, listOf, refTo } from '../../../openapi/components.ts'
+import { type Component, listOf, pageOf, refTo } from '../../../openapi/components.ts'
 import { json, nothing, operation } from '../../../openapi/operation.ts'
 import type { DefinitionKind } from './definitions.ts'
 
@@ -149,14 +149,7 @@ export const NAMESPACES = {
       resource_types: optional('Resource types that they are about, joined by commas')
     }),
     answers: {
-      200: json(
-        listOf('namespaces', 'MetadefNamespaceRow', {
-          first: text('Path of the first page'),
-          next: text('Path of the next page; absent on the last one'),
-          schema: text('Path of the schema of this answer')
-        }),
-        'A page of namespaces'
-      )
+      200: json(pageOf('namespaces', 'MetadefNamespaceRow'), 'A page of namespaces')
     },
     errors
   }),
