@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, readlink } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { s3Backend } from '../../src/backends.ts'
 import { MiB, pattern, patternDigest } from '../../src/bytes.ts'
 import { countingStore, readsOf } from '../../src/counting-store.ts'
 import { FakeStore } from '../../src/fake-store.ts'
@@ -9,7 +11,7 @@ import { Images } from '../../src/images.ts'
 import { testWith } from '../../src/require.ts'
 import { missingMounts, smallDisk } from '../../src/small-disk.ts'
 import { ADMIN, openStack, P1 } from '../../src/stack.ts'
-import { startTank, type Tank, tempFolder } from '../../src/tank.ts'
+import { freePort, startTank, type Tank, tempFolder } from '../../src/tank.ts'
 import { until } from '../../src/wait.ts'
 
 t.setTimeout(300_000)
@@ -90,6 +92,58 @@ await t.test('K9: 200 clients of three workers read the store once', async (t) =
   t.match(await images.download(id), { sha256: digest, isComplete: true })
   t.equal(await readsOf(counter), before + 1)
 })
+
+/** Passes requests on to a server of S3, and counts those that read objects. */
+async function countReads(t: Test, target: string) {
+  const seen = { reads: 0 }
+  const server = createServer((incoming, outgoing) => {
+    const { method, url = '', headers } = incoming
+    if (method === 'GET' && !url.includes('uploads') && !url.includes('list-type')) seen.reads += 1
+    const onward = request(new URL(url, target), { method, headers })
+    onward.on('response', (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+    })
+    onward.on('error', () => outgoing.destroy())
+    incoming.pipe(onward)
+  })
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { seen, endpoint: `http://127.0.0.1:${port}` }
+}
+
+await testWith(
+  t,
+  'K9: 200 clients read one image in S3: its server is asked once',
+  [s3Backend().missing],
+  async (t) => {
+    const { seen, endpoint } = await countReads(t, process.env.TANK_TEST_S3_ENDPOINT ?? '')
+    const folder = await tempFolder(t)
+    const tank = await startTank(t, {
+      command: 'serve',
+      config: { api: { stores: { s3: s3Backend({ endpoint }).config }, cache: {} } },
+      args: ['--data-dir', join(folder, 'data'), '--workers', '3'],
+      folder,
+      mark: folder
+    })
+    const images = new Images(tank.url)
+    const size = 64 * MiB + 5
+    const id = await upload(images, size)
+    const before = seen.reads
+    const all = await Promise.all(Array.from({ length: 200 }, () => images.download(id)))
+    t.equal(seen.reads, before + 1)
+    const digest = patternDigest(size)
+    t.same(
+      all.filter((each) => each.sha256 !== digest || !each.isComplete || each.status !== 200),
+      []
+    )
+    await images.delete(id)
+  }
+)
 
 await t.test('CCH5: kill -9 of the worker that fills: the others go on', async (t) => {
   const node = await startNode(t, 150)
