@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer, type OutgoingHttpHeaders, request, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startAlone } from '../src/cluster.ts'
 import { command } from '../src/command.ts'
+import { openFront } from '../src/front.ts'
 import { missingCommand, testWith } from '../src/require.ts'
-import { freePort, tempFolder } from '../src/tank.ts'
+import { tempFolder } from '../src/tank.ts'
 import { until } from '../src/wait.ts'
 
 t.setTimeout(300_000)
@@ -14,34 +15,6 @@ t.setTimeout(300_000)
 const program = process.env.TANK_TEST_OPENSTACK || 'openstack'
 const missing = program.startsWith('/') ? undefined : missingCommand(program)
 const digest = (data: Buffer, algorithm: string) => createHash(algorithm).update(data).digest('hex')
-
-/** Forwards to Tank; `answer` may answer by itself, or say which path of Tank's is meant. */
-async function openFront(
-  t: Test,
-  target: string,
-  answer: (path: string, outgoing: ServerResponse) => string | undefined,
-  more: OutgoingHttpHeaders = {}
-): Promise<string> {
-  const server = createServer((incoming, outgoing) => {
-    const path = answer(incoming.url ?? '', outgoing)
-    if (path === undefined) return
-    const { method, headers } = incoming
-    const onward = request(new URL(path, target), { method, headers: { ...headers, ...more } })
-    onward.on('response', (response) => {
-      outgoing.writeHead(response.statusCode ?? 502, response.headers)
-      response.pipe(outgoing)
-    })
-    onward.on('error', () => outgoing.destroy())
-    incoming.pipe(onward)
-  })
-  const port = await freePort()
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${port}`
-}
 
 /**
  * Answers as an identity service that lets nobody look: the client asks it for the name of a project

@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, readlink } from 'node:fs/promises'
-import { createServer, request } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { s3Backend } from '../../src/backends.ts'
 import { MiB, pattern, patternDigest } from '../../src/bytes.ts'
 import { countingStore, readsOf } from '../../src/counting-store.ts'
 import { FakeStore } from '../../src/fake-store.ts'
+import { openFront } from '../../src/front.ts'
 import { Images } from '../../src/images.ts'
 import { testWith } from '../../src/require.ts'
 import { missingMounts, smallDisk } from '../../src/small-disk.ts'
 import { ADMIN, openStack, P1 } from '../../src/stack.ts'
-import { freePort, startTank, type Tank, tempFolder } from '../../src/tank.ts'
+import { startTank, type Tank, tempFolder } from '../../src/tank.ts'
 import { until } from '../../src/wait.ts'
 
 t.setTimeout(300_000)
@@ -96,24 +96,11 @@ await t.test('K9: 200 clients of three workers read the store once', async (t) =
 /** Passes requests on to a server of S3, and counts those that read objects. */
 async function countReads(t: Test, target: string) {
   const seen = { reads: 0 }
-  const server = createServer((incoming, outgoing) => {
-    const { method, url = '', headers } = incoming
-    if (method === 'GET' && !url.includes('uploads') && !url.includes('list-type')) seen.reads += 1
-    const onward = request(new URL(url, target), { method, headers })
-    onward.on('response', (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
-      answer.pipe(outgoing)
-    })
-    onward.on('error', () => outgoing.destroy())
-    incoming.pipe(onward)
+  const endpoint = await openFront(t, target, (path, _outgoing, method) => {
+    if (method === 'GET' && !/uploads|list-type/.test(path)) seen.reads += 1
+    return path
   })
-  const port = await freePort()
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { seen, endpoint: `http://127.0.0.1:${port}` }
+  return { seen, endpoint }
 }
 
 await testWith(
