@@ -56,7 +56,7 @@ function createReader() {
     }
     const total = /^# \{ (.*) \}$/.exec(line)
     if (total !== null) {
-      for (const [, key, value] of total[1].matchAll(/(\w+): (\d+)/g)) totals[key] = Number(value)
+      for (const [, key, value] of total[1].matchAll(/(\w+): (\d+)/g)) totals[key] += Number(value)
     }
   }
   return {
@@ -67,7 +67,10 @@ function createReader() {
       rest = lines.pop() ?? ''
       for (const line of lines) readLine(line)
     },
-    end: () => readLine(rest)
+    end: () => {
+      readLine(rest)
+      rest = ''
+    }
   }
 }
 
@@ -81,8 +84,9 @@ const { values: options, positionals: given } = parseArgs({
   }
 })
 const isWhole = isRequired || options.soak || options.all
-// a few files at a time, but for the run that decides: there nothing disturbs what is timed
-const jobs = Number(options.jobs ?? (isRequired ? 1 : 4))
+/** Files at a time: few in the run that decides, and one long file, since those need the whole machine. */
+const jobs = Number(options.jobs ?? (isRequired ? 2 : 4))
+const longJobs = Number(options.jobs ?? 1)
 
 /** All compiled test files, from the root; not those whose source is gone. */
 function testFiles() {
@@ -107,6 +111,10 @@ const all = given.length > 0 ? given : testFiles()
 const leftOut =
   isWhole || given.length > 0 ? [] : all.filter((name) => name.endsWith('.long.test.js'))
 const files = all.filter((name) => !leftOut.includes(name))
+const rounds = [
+  { jobs, files: files.filter((name) => !name.endsWith('.long.test.js')) },
+  { jobs: longJobs, files: files.filter((name) => name.endsWith('.long.test.js')) }
+].filter((round) => round.files.length > 0)
 
 let wasStopped = false
 let tap
@@ -118,34 +126,41 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
 
 const postgres = await openPostgres()
 const reader = createReader()
-let code = 1
-try {
-  if (!wasStopped) {
-    tap = spawn(
-      process.execPath,
-      ['scripts/run-test-files.mjs', `${jobs}`, options.grep ?? '', ...files],
-      {
-        cwd: root,
-        stdio: ['ignore', 'pipe', 'inherit'],
-        env: {
-          ...process.env,
-          TAP: '1',
-          TAP_TIMEOUT: '120',
-          TANK_TEST_DATABASE_URL: postgres.url,
-          ...(options.soak ? { TANK_TEST_SOAK: '1' } : {})
-        }
+
+/** Runs test files and gives the exit code. */
+async function runRound({ jobs, files }) {
+  tap = spawn(
+    process.execPath,
+    ['scripts/run-test-files.mjs', `${jobs}`, options.grep ?? '', ...files],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {
+        ...process.env,
+        TAP: '1',
+        TAP_TIMEOUT: '120',
+        TANK_TEST_DATABASE_URL: postgres.url,
+        ...(options.soak ? { TANK_TEST_SOAK: '1' } : {})
       }
-    )
-    tap.stdout.setEncoding('utf8')
-    tap.stdout.on('data', (chunk) => {
-      process.stdout.write(chunk)
-      reader.write(chunk)
-    })
-    code = await new Promise((resolve) => {
-      tap.on('error', () => resolve(1))
-      tap.on('close', resolve)
-    })
-    reader.end()
+    }
+  )
+  tap.stdout.setEncoding('utf8')
+  tap.stdout.on('data', (chunk) => {
+    process.stdout.write(chunk)
+    reader.write(chunk)
+  })
+  const code = await new Promise((resolve) => {
+    tap.on('error', () => resolve(1))
+    tap.on('close', resolve)
+  })
+  reader.end()
+  return code
+}
+
+let code = 0
+try {
+  for (const round of rounds) {
+    if (!wasStopped) code = (await runRound(round)) || code
   }
 } finally {
   await postgres.close()
