@@ -6,6 +6,8 @@ import { TankClientError } from './errors.ts'
 export interface Verifier {
   /** Name of the digest that is compared, undefined when the server names none that is usable. */
   readonly algorithm: string | undefined
+  /** What that digest has to be, lower-case hexadecimal. */
+  readonly digest: string | undefined
   /** Bytes that there have to be, undefined when the server does not say. */
   readonly size: number | undefined
   /** bytes so far */
@@ -30,6 +32,7 @@ export function createVerifier(image: ImageDocument, length: number | undefined)
   let bytes = 0
   return {
     algorithm: expected?.algorithm,
+    digest: expected?.value,
     size,
     get bytes() {
       return bytes

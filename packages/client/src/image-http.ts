@@ -1,13 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
+import type { Auth } from './auth.ts'
 import { answerToError, TankClientError, transportToError } from './errors.ts'
 import { type Answer, type Transport, TransportError } from './transport.ts'
 
-/** Gives the token for the next request; it is asked again when a server refuses the last one. */
-export type TokenSource = string | (() => Promise<string>)
-
 export interface ImageHttpOptions {
-  readonly token: TokenSource | undefined
+  readonly auth: Auth | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly timeoutMs: number
   readonly retries: number
@@ -18,7 +16,9 @@ interface JsonRequest {
   readonly method: Dispatcher.HttpMethod
   /** Path and query below the service's URL, such as `/v2/images`. */
   readonly path: string
+  /** Sent as JSON, a text as it is. */
   readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>> | undefined
   readonly contentType?: string
   readonly signal?: AbortSignal | undefined
   /**
@@ -39,6 +39,12 @@ export interface ImageHttp {
   call(request: JsonRequest): Promise<Answer>
   /** Headers that every request carries. */
   headers(): Promise<Record<string, string>>
+  /** The token of these headers was refused. True when the next headers may have another. */
+  refuse(headers: Readonly<Record<string, string>>): boolean
+  /** Sends with a token, and once more with the next one when that is refused. */
+  authorised<A extends { readonly status: number }>(
+    send: (headers: Record<string, string>) => Promise<A>
+  ): Promise<A>
   /** Waits before try number `attempt` (from 0), as long as an answer asked for if it did. */
   pause(attempt: number, error: unknown, signal: AbortSignal | undefined): Promise<void>
 }
@@ -49,44 +55,43 @@ export function createImageHttp(transport: Transport, options: ImageHttpOptions)
     options,
     call: (request) => callWithRetries(http, request),
     headers: () => headersOf(options),
+    refuse: (headers) => {
+      const token = headers[TOKEN]
+      return token !== undefined && options.auth?.refuse(token) === true
+    },
+    async authorised(send) {
+      const headers = await http.headers()
+      const answer = await send(headers)
+      if (answer.status !== 401 || !http.refuse(headers)) return answer
+      return send(await http.headers())
+    },
     pause: (attempt, error, signal) => pause(options.retryDelayMs, attempt, error, signal)
   }
   return http
 }
 
+const TOKEN = 'x-auth-token'
+
 async function headersOf(options: ImageHttpOptions): Promise<Record<string, string>> {
   const headers: Record<string, string> = { accept: '*/*', ...options.headers }
-  const { token } = options
-  const value = typeof token === 'function' ? await token() : token
-  if (value !== undefined && value !== '') headers['x-auth-token'] = value
+  const token = await options.auth?.token()
+  if (token !== undefined && token !== '') headers[TOKEN] = token
   return headers
 }
 
 async function callWithRetries(http: ImageHttp, request: JsonRequest): Promise<Answer> {
   let repeated = false
-  let refused: string | undefined
   for (let attempt = 0; ; attempt++) {
-    const headers = await http.headers()
-    const token = headers['x-auth-token']
-    const outcome = await send(http, request, headers)
+    const outcome = await send(http, request)
     if (outcome.error === undefined) return outcome.answer
     if (repeated && outcome.answer?.status === request.doneWhenRepeated && outcome.answer) {
       return outcome.answer
-    }
-    if (outcome.error.status === 401 && renewable(http, token, refused)) {
-      refused = token
-      continue
     }
     const again = outcome.unsent || (outcome.passing && request.repeat === 'always')
     if (!again || attempt >= http.options.retries) throw outcome.error
     repeated ||= !outcome.unsent
     await http.pause(attempt, outcome.error, request.signal)
   }
-}
-
-/** A token function gets one more chance after a refusal. */
-function renewable(http: ImageHttp, token: string | undefined, refused: string | undefined) {
-  return typeof http.options.token === 'function' && refused === undefined && token !== undefined
 }
 
 /** `unsent`: certainly not carried out. `passing`: may be well a little later. */
@@ -99,23 +104,20 @@ type Outcome =
       readonly passing: boolean
     }
 
-async function send(
-  http: ImageHttp,
-  request: JsonRequest,
-  headers: Readonly<Record<string, string>>
-): Promise<Outcome> {
-  const list = Object.entries(headers).flat()
-  const hasBody = request.body !== undefined
-  if (hasBody) list.push('content-type', request.contentType ?? 'application/json')
+async function send(http: ImageHttp, request: JsonRequest): Promise<Outcome> {
+  const { body, contentType = 'application/json' } = request
+  const typed = body === undefined ? undefined : { 'content-type': contentType }
   try {
-    const answer = await http.transport.call({
-      method: request.method,
-      path: request.path,
-      headers: list,
-      body: hasBody ? JSON.stringify(request.body) : undefined,
-      timeoutMs: http.options.timeoutMs,
-      signal: request.signal
-    })
+    const answer = await http.authorised((headers) =>
+      http.transport.call({
+        method: request.method,
+        path: request.path,
+        headers: Object.entries({ ...headers, ...request.headers, ...typed }).flat(),
+        body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+        timeoutMs: http.options.timeoutMs,
+        signal: request.signal
+      })
+    )
     const { status } = answer
     if ((status >= 200 && status < 300) || request.accept?.includes(status)) {
       return { answer, error: undefined }

@@ -9,7 +9,8 @@ export type {
   Visibility
 } from '@tank/model'
 export { customProperties } from '@tank/model'
-export type { DownloadOptions, DownloadResult } from './download.ts'
+export type { Auth, TokenSource } from './auth.ts'
+export type { DownloadOptions, DownloadResult } from './download/request.ts'
 export {
   type ClientOwnErrorCode,
   isTankClientError,
@@ -18,7 +19,6 @@ export {
   type TankClientErrorOptions
 } from './errors.ts'
 export type { ImageChanges, NewImage, PatchOperation } from './image-fields.ts'
-export type { TokenSource } from './image-http.ts'
 export type { ListFilter, ListOptions, ListValue } from './image-list.ts'
 export type { Members, Tags } from './image-parts.ts'
 export {

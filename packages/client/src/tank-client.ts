@@ -2,13 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { Writable } from 'node:stream'
 import { type ImageDocument, isUuid } from '@tank/model'
 import type { Dispatcher } from 'undici'
-import {
-  type DownloadJob,
-  type DownloadOptions,
-  type DownloadResult,
-  downloadToFile,
-  downloadToStream
-} from './download.ts'
+import { type Auth, type TokenSource, tokenAuth } from './auth.ts'
+import type { DownloadJob, DownloadOptions, DownloadResult } from './download/request.ts'
+import { downloadToFile } from './download/to-file.ts'
+import { downloadToStream } from './download/to-stream.ts'
 import { isTankClientError, TankClientError } from './errors.ts'
 import {
   type ImageChanges,
@@ -18,7 +15,7 @@ import {
   toCreateBody,
   toPatch
 } from './image-fields.ts'
-import { createImageHttp, type ImageHttp, readObject, type TokenSource } from './image-http.ts'
+import { createImageHttp, type ImageHttp, readObject } from './image-http.ts'
 import { type ListFilter, type ListOptions, listImages } from './image-list.ts'
 import { createMembers, createTags, type Members, type Tags } from './image-parts.ts'
 import { openTransport } from './transport.ts'
@@ -29,6 +26,8 @@ export interface TankClientOptions {
   readonly url: string
   /** Sent as `X-Auth-Token`. A function is called before each request. */
   readonly token?: TokenSource | undefined
+  /** Where tokens come from, instead of `token`. */
+  readonly auth?: Auth | undefined
   /** Further headers of every request. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Longest time for one small request, 30,000 unless told. */
@@ -97,7 +96,7 @@ export function createTankClient(options: TankClientOptions): TankClient {
   const url = options.url.replace(/\/+$/, '').replace(/\/v2(\.\d+)?$/, '')
   const { connections, dispatcher } = options
   const http = createImageHttp(openTransport({ url, connections, dispatcher }), {
-    token: options.token,
+    auth: options.auth ?? (options.token === undefined ? undefined : tokenAuth(options.token)),
     headers: options.headers ?? {},
     timeoutMs: options.timeoutMs ?? 30_000,
     retries: options.retries ?? 3,

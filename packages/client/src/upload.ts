@@ -56,8 +56,8 @@ export async function upload(
     const headers = await http.headers()
     const outcome = await put(http, path, headers, await open(source, options), times, options)
     if (outcome === undefined) return
-    const renewable = outcome.error.status === 401 && typeof http.options.token === 'function'
-    const again = renewable ? attempt === 0 : outcome.unsent && attempt < http.options.retries
+    const renewable = attempt === 0 && outcome.error.status === 401 && http.refuse(headers)
+    const again = renewable || (outcome.unsent && attempt < http.options.retries)
     if (!replayable || !again) throw outcome.error
     if (!renewable) await http.pause(attempt, outcome.error, options.signal)
   }

@@ -175,7 +175,7 @@ t.test('S-25 downloads to a file under its name once the bytes are proved', asyn
   const seen: TransferProgress[] = []
   const onProgress = (progress: TransferProgress) => void seen.push(progress)
   const result = await client.download(ID, `${folder}/image`, { onProgress })
-  t.same(result, { size: BYTES.length, verifiedWith: 'sha256' })
+  t.same(result, { size: BYTES.length, verifiedWith: 'sha256', resumed: 0 })
   t.ok((await readFile(`${folder}/image`)).equals(BYTES))
   t.same(seen.at(-1), { bytes: BYTES.length, total: BYTES.length })
   await client.download(ID, `${folder}/old`)
@@ -238,7 +238,8 @@ t.test('other digests and no digest', async (t) => {
   t.match(await client.download('md5', to()), { verifiedWith: 'md5' })
   t.same(await client.download('bare', to(), { allowUnverified: true }), {
     size: BYTES.length,
-    verifiedWith: undefined
+    verifiedWith: undefined,
+    resumed: 0
   })
 })
 
@@ -327,6 +328,6 @@ t.test('an image of zero bytes', async (t) => {
   const client = createTankClient({ url: server.url, ...quick })
   t.teardown(() => client.close())
   const file = `${t.testdir()}/image`
-  t.same(await client.download(ID, file), { size: 0, verifiedWith: 'sha256' })
+  t.same(await client.download(ID, file), { size: 0, verifiedWith: 'sha256', resumed: 0 })
   t.equal((await stat(file)).size, 0)
 })

@@ -1,0 +1,16 @@
+/** Text of a token, or a function that is called for the token of each request. */
+export type TokenSource = string | (() => Promise<string>)
+
+/** Where the tokens of a client come from. */
+export interface Auth {
+  /** The token for the next request, made or renewed when that is needed. */
+  token(): Promise<string>
+  /** A server refused this token. True when `token` may give another one now. */
+  refuse(token: string): boolean
+}
+
+/** A token that somebody else takes care of. */
+export function tokenAuth(source: TokenSource): Auth {
+  if (typeof source === 'function') return { token: source, refuse: () => true }
+  return { token: async () => source, refuse: () => false }
+}
