@@ -23,6 +23,8 @@ export type ClientOwnErrorCode =
   | 'SIZE_MISMATCH'
   /** Several images bear the name. */
   | 'AMBIGUOUS_NAME'
+  /** The server could not bring the data of an image in, and says why. */
+  | 'IMPORT_FAILED'
   /** The stream or file that was to be uploaded failed. */
   | 'SOURCE_FAILED'
   /** The stream or file that was to be written failed. */

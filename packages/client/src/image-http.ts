@@ -160,17 +160,44 @@ async function pause(
   }
 }
 
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
 /** The body of an answer as an object; anything else is no answer of this API. */
 export function readObject(answer: Answer): Record<string, unknown> {
+  const parsed = parse(answer)
+  if (isRecord(parsed)) return Object.fromEntries(Object.entries(parsed))
+  throw badAnswer(answer, 'a JSON object')
+}
+
+/** The list that an answer is, or that it has under `key`. */
+export function readList(answer: Answer, key?: string): readonly unknown[] {
+  const list = key === undefined ? parse(answer) : readObject(answer)[key]
+  if (Array.isArray(list)) return list
+  throw badAnswer(answer, key === undefined ? 'a JSON array' : `a list of ${key}`)
+}
+
+function parse(answer: Answer): unknown {
   try {
-    const parsed: unknown = JSON.parse(answer.body.toString('utf8'))
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) {
-      return Object.fromEntries(Object.entries(parsed))
-    }
+    return JSON.parse(answer.body.toString('utf8'))
   } catch {
-    // reported below
+    return undefined
   }
-  throw new TankClientError('BAD_ANSWER', 'the server sent something that is not a JSON object', {
-    status: answer.status
+}
+
+function badAnswer({ status }: Answer, wanted: string): TankClientError {
+  return new TankClientError('BAD_ANSWER', `the server sent something that is not ${wanted}`, {
+    status
   })
+}
+
+/** An object that has a text under `key`, by which it is known. */
+export function toRecord(value: unknown, key: string, what: string): Record<string, unknown> {
+  if (isRecord(value) && typeof value[key] === 'string') return value
+  throw new TankClientError('BAD_ANSWER', `the server sent no ${what}`)
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,11 +1,8 @@
 import type { MemberDocument, MemberStatus } from '@tank/model'
 import { TankClientError } from './errors.ts'
-import { type ImageHttp, readObject } from './image-http.ts'
+import { type CallOptions, type ImageHttp, readList, readObject } from './image-http.ts'
+import { imagePath } from './image-path.ts'
 import type { Answer } from './transport.ts'
-
-interface CallOptions {
-  readonly signal?: AbortSignal | undefined
-}
 
 /** Tags of an image. */
 export interface Tags {
@@ -35,11 +32,11 @@ const REMOVAL = { repeat: 'always', doneWhenRepeated: 404 } as const
 export function createTags(http: ImageHttp): Tags {
   return {
     async add(imageId, tag, options) {
-      const path = partPath(imageId, 'tags', tag)
+      const path = imagePath(imageId, 'tags', tag)
       await http.call({ method: 'PUT', path, repeat: 'always', ...options })
     },
     async remove(imageId, tag, options) {
-      const path = partPath(imageId, 'tags', tag)
+      const path = imagePath(imageId, 'tags', tag)
       await http.call({ method: 'DELETE', path, ...REMOVAL, ...options })
     }
   }
@@ -48,38 +45,29 @@ export function createTags(http: ImageHttp): Tags {
 export function createMembers(http: ImageHttp): Members {
   return {
     async list(imageId, options) {
-      const path = partPath(imageId, 'members')
+      const path = imagePath(imageId, 'members')
       const answer = await http.call({ method: 'GET', path, repeat: 'always', ...options })
-      const { members } = readObject(answer)
-      if (!Array.isArray(members)) {
-        throw new TankClientError('BAD_ANSWER', 'the server sent no list of members')
-      }
-      return members.map(toMember)
+      return readList(answer, 'members').map(toMember)
     },
     async add(imageId, member, options) {
-      const path = partPath(imageId, 'members')
+      const path = imagePath(imageId, 'members')
       const body = { member }
       return read(await http.call({ method: 'POST', path, body, repeat: 'unsent', ...options }))
     },
     async show(imageId, member, options) {
-      const path = partPath(imageId, 'members', member)
+      const path = imagePath(imageId, 'members', member)
       return read(await http.call({ method: 'GET', path, repeat: 'always', ...options }))
     },
     async setStatus(imageId, member, status, options) {
-      const path = partPath(imageId, 'members', member)
+      const path = imagePath(imageId, 'members', member)
       const body = { status }
       return read(await http.call({ method: 'PUT', path, body, repeat: 'always', ...options }))
     },
     async remove(imageId, member, options) {
-      const path = partPath(imageId, 'members', member)
+      const path = imagePath(imageId, 'members', member)
       await http.call({ method: 'DELETE', path, ...REMOVAL, ...options })
     }
   }
-}
-
-function partPath(imageId: string, part: 'tags' | 'members', name?: string): string {
-  const path = `/v2/images/${encodeURIComponent(imageId)}/${part}`
-  return name === undefined ? path : `${path}/${encodeURIComponent(name)}`
 }
 
 function read(answer: Answer): MemberDocument {

@@ -10,6 +10,7 @@ export type {
 } from '@tank/model'
 export { customProperties } from '@tank/model'
 export type { Auth, TokenSource } from './auth.ts'
+export type { Cache, CacheContent, CachedImage } from './cache.ts'
 export type { DownloadOptions, DownloadResult } from './download/request.ts'
 export {
   type ClientOwnErrorCode,
@@ -19,8 +20,19 @@ export {
   type TankClientErrorOptions
 } from './errors.ts'
 export type { ImageChanges, NewImage, PatchOperation } from './image-fields.ts'
-export type { ListFilter, ListOptions, ListValue } from './image-list.ts'
+export type { CallOptions } from './image-http.ts'
+export type { ListFilter } from './image-list.ts'
 export type { Members, Tags } from './image-parts.ts'
+export type {
+  ImportJob,
+  ImportProgress,
+  ImportRequest,
+  Imports,
+  ImportTargets,
+  WaitOptions
+} from './imports.ts'
+export type { ImageLocation, Locations, NewLocation } from './locations.ts'
+export type { ListOptions, ListValue } from './pages.ts'
 export {
   createRegistryClient,
   type RawDocument,
@@ -29,11 +41,12 @@ export {
   type RegistryClientOptions
 } from './registry-client.ts'
 export type { RegistryCallOptions } from './registry-exchange.ts'
+export type { Info, QuotaUsage, StoreInfo, Stores } from './service-info.ts'
 export {
   type ApiVersion,
-  type CallOptions,
   createTankClient,
   type TankClient,
   type TankClientOptions
 } from './tank-client.ts'
+export type { ImageTask, TaskFilter, Tasks } from './tasks.ts'
 export type { TransferProgress, UploadOptions, UploadSource } from './upload.ts'

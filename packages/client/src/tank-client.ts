@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream'
 import { type ImageDocument, isUuid } from '@tank/model'
 import type { Dispatcher } from 'undici'
 import { type Auth, type TokenSource, tokenAuth } from './auth.ts'
+import { type Cache, createCache } from './cache.ts'
 import type { DownloadJob, DownloadOptions, DownloadResult } from './download/request.ts'
 import { downloadToFile } from './download/to-file.ts'
 import { downloadToStream } from './download/to-stream.ts'
@@ -15,9 +16,21 @@ import {
   toCreateBody,
   toPatch
 } from './image-fields.ts'
-import { createImageHttp, type ImageHttp, readObject } from './image-http.ts'
-import { type ListFilter, type ListOptions, listImages } from './image-list.ts'
+import {
+  type CallOptions,
+  createImageHttp,
+  type ImageHttp,
+  isRecord,
+  readList
+} from './image-http.ts'
+import { type ListFilter, listImages } from './image-list.ts'
 import { createMembers, createTags, type Members, type Tags } from './image-parts.ts'
+import { imagePath } from './image-path.ts'
+import { createImports, type Imports } from './imports.ts'
+import { createLocations, type Locations } from './locations.ts'
+import type { ListOptions } from './pages.ts'
+import { createInfo, createStores, type Info, type Stores } from './service-info.ts'
+import { createTasks, type Tasks } from './tasks.ts'
 import { openTransport } from './transport.ts'
 import { type TransferTimes, type UploadOptions, type UploadSource, upload } from './upload.ts'
 
@@ -46,10 +59,6 @@ export interface TankClientOptions {
   readonly dispatcher?: Dispatcher | undefined
 }
 
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined
-}
-
 export interface ApiVersion {
   /** `v2.17` */
   readonly id: string
@@ -61,13 +70,20 @@ export interface ApiVersion {
  * Client of an image service that speaks the Image API v2. Every call rejects with a
  * `TankClientError`, or with the reason of its signal.
  */
-export interface TankClient {
+export interface TankClient extends Imports {
   readonly tags: Tags
   readonly members: Members
+  readonly tasks: Tasks
+  readonly stores: Stores
+  readonly info: Info
+  readonly locations: Locations
+  readonly cache: Cache
   /** Makes the record of an image; its bytes come by `upload`. */
   create(image?: NewImage, options?: CallOptions): Promise<ImageDocument>
   /** Sends the bytes of a queued image. */
   upload(id: string, source: UploadSource, options?: UploadOptions): Promise<void>
+  /** Sends the bytes of a queued image to where a `glance-direct` import takes them from. */
+  stage(id: string, source: UploadSource, options?: Omit<UploadOptions, 'store'>): Promise<void>
   /** Writes the bytes to a file or stream, compared with size and digest of the image. */
   download(id: string, to: string | Writable, options?: DownloadOptions): Promise<DownloadResult>
   show(id: string, options?: CallOptions): Promise<ImageDocument>
@@ -102,17 +118,23 @@ export function createTankClient(options: TankClientOptions): TankClient {
     retries: options.retries ?? 3,
     retryDelayMs: options.retryDelayMs ?? 200
   })
-  return new HttpTankClient(http, {
+  const times = {
     idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
     answerTimeoutMs: options.answerTimeoutMs ?? 300_000
-  })
+  }
+  return Object.assign(new HttpTankClient(http, times), createImports(http))
 }
 
 const PATCH_TYPE = 'application/openstack-images-v2.1-json-patch'
 
-class HttpTankClient implements TankClient {
+class HttpTankClient implements Omit<TankClient, keyof Imports> {
   readonly tags: Tags
   readonly members: Members
+  readonly tasks: Tasks
+  readonly stores: Stores
+  readonly info: Info
+  readonly locations: Locations
+  readonly cache: Cache
   readonly #http: ImageHttp
   readonly #times: TransferTimes
 
@@ -121,6 +143,11 @@ class HttpTankClient implements TankClient {
     this.#times = times
     this.tags = createTags(http)
     this.members = createMembers(http)
+    this.tasks = createTasks(http)
+    this.stores = createStores(http)
+    this.info = createInfo(http)
+    this.locations = createLocations(http)
+    this.cache = createCache(http)
   }
 
   async create(image: NewImage = {}, options: CallOptions = {}): Promise<ImageDocument> {
@@ -140,7 +167,11 @@ class HttpTankClient implements TankClient {
   }
 
   upload(id: string, source: UploadSource, options: UploadOptions = {}): Promise<void> {
-    return upload(this.#http, `${imagePath(id)}/file`, source, this.#times, options)
+    return upload(this.#http, imagePath(id, 'file'), source, this.#times, options)
+  }
+
+  stage(id: string, source: UploadSource, options: UploadOptions = {}): Promise<void> {
+    return upload(this.#http, imagePath(id, 'stage'), source, this.#times, options)
   }
 
   download(
@@ -150,7 +181,7 @@ class HttpTankClient implements TankClient {
   ): Promise<DownloadResult> {
     const job: DownloadJob = {
       http: this.#http,
-      path: `${imagePath(id)}/file`,
+      path: imagePath(id, 'file'),
       show: () => this.show(id, { signal: options.signal }),
       times: this.#times,
       options
@@ -236,11 +267,10 @@ class HttpTankClient implements TankClient {
       accept: [300],
       ...options
     })
-    const { versions } = readObject(answer)
-    if (!Array.isArray(versions)) {
-      throw new TankClientError('BAD_ANSWER', 'the server names no versions')
-    }
-    return versions.map((entry) => ({ id: String(entry?.id), status: String(entry?.status) }))
+    return readList(answer, 'versions').map((entry) => {
+      const { id, status } = isRecord(entry) ? entry : {}
+      return { id: String(id), status: String(status) }
+    })
   }
 
   close(): Promise<void> {
@@ -248,13 +278,9 @@ class HttpTankClient implements TankClient {
   }
 
   async #act(id: string, action: string, options: CallOptions): Promise<void> {
-    const path = `${imagePath(id)}/actions/${action}`
+    const path = imagePath(id, 'actions', action)
     await this.#http.call({ method: 'POST', path, repeat: 'always', ...options })
   }
-}
-
-function imagePath(id: string): string {
-  return `/v2/images/${encodeURIComponent(id)}`
 }
 
 function ambiguous(name: string, found: readonly ImageDocument[]): TankClientError {

@@ -2,14 +2,21 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ReadableStream } from 'node:stream/web'
+import { ReadableStream } from 'node:stream/web'
 import { answerToError, TankClientError, transportToError } from './errors.ts'
 import { startIdleWatch } from './idle.ts'
 import { type ImageHttp, withRetryAfter } from './image-http.ts'
 import { type Answer, toTransportError } from './transport.ts'
 
-/** Bytes to send: a path, bytes in memory, or a stream. */
-export type UploadSource = string | URL | Uint8Array | Readable | ReadableStream<Uint8Array>
+/** Bytes to send: a path, bytes in memory, or anything that brings them bit by bit. */
+export type UploadSource =
+  | string
+  | URL
+  | Uint8Array
+  | Blob
+  | Readable
+  | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
 
 export interface TransferProgress {
   /** bytes so far */
@@ -50,7 +57,7 @@ export async function upload(
   times: TransferTimes,
   options: UploadOptions
 ): Promise<void> {
-  const replayable = typeof source === 'string' || source instanceof URL || isBytes(source)
+  const replayable = isReplayable(source)
   for (let attempt = 0; ; attempt++) {
     options.signal?.throwIfAborted()
     const headers = await http.headers()
@@ -63,12 +70,18 @@ export async function upload(
   }
 }
 
-function isBytes(source: unknown): source is Uint8Array {
-  return source instanceof Uint8Array
+function isReplayable(source: UploadSource): boolean {
+  if (typeof source === 'string') return true
+  return source instanceof URL || source instanceof Uint8Array || source instanceof Blob
 }
 
 async function open(source: UploadSource, options: UploadOptions): Promise<OpenSource> {
-  if (isBytes(source)) return { stream: Readable.from(blocks(source)), size: source.byteLength }
+  if (source instanceof Uint8Array) {
+    return { stream: Readable.from(blocks(source)), size: source.byteLength }
+  }
+  if (source instanceof Blob) {
+    return { stream: Readable.fromWeb(source.stream()), size: source.size }
+  }
   if (typeof source === 'string' || source instanceof URL) {
     try {
       const { size } = await stat(source)
@@ -77,8 +90,15 @@ async function open(source: UploadSource, options: UploadOptions): Promise<OpenS
       throw new TankClientError('SOURCE_FAILED', `cannot read ${source}`, { cause })
     }
   }
-  const stream = source instanceof Readable ? source : Readable.fromWeb(source)
-  return { stream, size: options.size }
+  return { stream: toReadable(source), size: options.size }
+}
+
+function toReadable(
+  source: Readable | ReadableStream<Uint8Array> | AsyncIterable<Uint8Array>
+): Readable {
+  if (source instanceof Readable) return source
+  if (source instanceof ReadableStream) return Readable.fromWeb(source)
+  return Readable.from(source, { objectMode: false })
 }
 
 function* blocks(bytes: Uint8Array): Generator<Uint8Array> {

@@ -143,7 +143,6 @@ t.test('what is left is not trusted when it is not what it says', async (t) => {
   const elsewhere = `${folder}/elsewhere`
   await writeFile(elsewhere, Buffer.alloc(BYTES.length))
   await writeFile(`${file}.part.json`, JSON.stringify(state))
-  const { rm } = await import('node:fs/promises')
   await rm(`${file}.part`)
   await symlink(elsewhere, `${file}.part`)
   t.equal((await client.download(ID, file, parts)).resumed, 0, 'a link')

@@ -20,7 +20,8 @@ const record = {
   os_hash_algo: 'sha256',
   os_hash_value: sha256
 }
-const quick = { retryDelayMs: 5, idleTimeoutMs: 300, answerTimeoutMs: 300, timeoutMs: 2_000 }
+const quick = { retryDelayMs: 5, timeoutMs: 10_000 }
+const impatient = { ...quick, idleTimeoutMs: 300, answerTimeoutMs: 300 }
 
 /** Answers `show` with the record, and the bytes by the given handler. */
 function data(handler: Handler, shown: object = record): Handler {
@@ -151,7 +152,7 @@ t.test('an upload does not wait for ever', async (t) => {
     for (const socket of sockets) socket.destroy()
     deaf.close()
   })
-  const client = createTankClient({ url: urlOf(deaf.address()), ...quick, retries: 0 })
+  const client = createTankClient({ url: urlOf(deaf.address()), ...impatient, retries: 0 })
   const endless = new Readable({ read: (size) => void endless.push(Buffer.alloc(size)) })
   await t.rejects(client.upload(ID, endless), { code: 'TIMEOUT' }, 'a server that does not read')
   await t.rejects(client.upload(ID, new PassThrough()), { code: 'TIMEOUT' }, 'a silent source')
@@ -284,7 +285,7 @@ t.test('a download that cannot go on leaves nothing', async (t) => {
       response.write(BYTES.subarray(0, 100_000))
     })
   )
-  const client = createTankClient({ url: server.url, ...quick })
+  const client = createTankClient({ url: server.url, ...impatient })
   const folder = t.testdir()
   await t.rejects(client.download(ID, `${folder}/image`), { code: 'TIMEOUT' }, 'a stalled body')
   const reason = new Error('enough')
