@@ -27,5 +27,7 @@ export {
 } from './run.ts'
 export { secretsEqual } from './secrets.ts'
 export { createServer, type ServerOptions } from './server.ts'
+export { mutualTlsSection, type TlsConfig, tlsSection } from './tls/section.ts'
+export { checkTls, openServerTls, type ServerTls, type ServerTlsOptions } from './tls/server-tls.ts'
 export { toTankError } from './to-tank-error.ts'
 export { newTokenSecret, tokenDigest } from './token-secret.ts'

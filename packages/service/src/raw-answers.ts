@@ -51,9 +51,14 @@ function toAnswer(app: FastifyInstance, error: ParseError): TankError {
   }
 }
 
+/** Whether the HTTP parser said it; else the connection itself broke, maybe in its TLS handshake. */
+function isOfParser({ code = '' }: ParseError): boolean {
+  return code.startsWith('HPE_') || code.startsWith('ERR_HTTP_')
+}
+
 /** Answers what the HTTP parser refuses, and closes the connection. */
 export function answerParseError(app: FastifyInstance, error: ParseError, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+  if (!isOfParser(error) || socket.destroyed || !socket.writable) {
     socket.destroy()
     return
   }

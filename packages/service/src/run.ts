@@ -1,6 +1,7 @@
 import { chmod, lstat, unlink } from 'node:fs/promises'
 import type { IncomingMessage, Server } from 'node:http'
 import { createConnection, type Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 
 export interface ListenOptions {
@@ -18,7 +19,7 @@ export interface RunOptions {
 }
 
 export interface RunningServer {
-  /** `http://host:port` or `unix:/path`. */
+  /** `http://host:port`, `https://host:port` or `unix:/path`. */
   readonly url: string
   /** Stops accepting, lets running requests finish, then cuts what is left. */
   stop(): Promise<void>
@@ -80,29 +81,41 @@ async function listen(app: FastifyInstance, options: ListenOptions): Promise<str
   })
   const address = app.server.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const scheme = app.server instanceof TlsServer ? 'https' : 'http'
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** The same for the socket of a connection and for the one that TLS puts around it. */
+function connectionOf(socket: Socket): unknown {
+  const { remoteAddress, remotePort } = socket
+  return remotePort === undefined ? socket : `${remoteAddress} ${remotePort}`
 }
 
 /** Connections that have not sent a request yet: Node does not count them as idle. */
-function trackSilent(server: Server): ReadonlySet<Socket> {
-  const silent = new Set<Socket>()
-  server.on('connection', (socket: Socket) => {
-    silent.add(socket)
-    socket.once('close', () => silent.delete(socket))
-  })
+function trackSilent(server: Server): ReadonlyMap<unknown, Socket> {
+  const silent = new Map<unknown, Socket>()
+  const add = (socket: Socket) => {
+    const connection = connectionOf(socket)
+    silent.set(connection, socket)
+    socket.once('close', () => {
+      if (silent.get(connection) === socket) silent.delete(connection)
+    })
+  }
+  server.on('connection', add)
+  server.on('secureConnection', add)
   server.prependListener('request', (request: IncomingMessage) => {
-    silent.delete(request.socket)
+    silent.delete(connectionOf(request.socket))
   })
   return silent
 }
 
 async function drain(
   app: FastifyInstance,
-  silent: ReadonlySet<Socket>,
+  silent: ReadonlyMap<unknown, Socket>,
   { drainMs, log }: RunOptions
 ): Promise<void> {
   const { server } = app
-  for (const socket of silent) socket.destroy()
+  for (const socket of silent.values()) socket.destroy()
   // answers that finish from now on leave idle connections, which nobody else would close
   const reaper = setInterval(() => server.closeIdleConnections(), 50)
   const deadline = setTimeout(() => {

@@ -1,4 +1,5 @@
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { TankError } from '@tank/model'
 import Fastify, {
   type FastifyBaseLogger,
@@ -17,6 +18,7 @@ import { problemStatus } from './problem-codes.ts'
 import { answerParseError, answerRaw, imageApiErrorBody } from './raw-answers.ts'
 import { checkHeaders, checkUrl, type HeaderLimits } from './request-checks.ts'
 import { installRequestIds, REQUEST_ID_HEADER } from './request-ids.ts'
+import type { ServerTls } from './tls/server-tls.ts'
 import { toTankError } from './to-tank-error.ts'
 
 export interface ServerOptions {
@@ -39,6 +41,8 @@ export interface ServerOptions {
   readonly headersTimeoutMs?: number
   /** Milliseconds that an idle connection is kept: 75 000. */
   readonly keepAliveTimeoutMs?: number
+  /** HTTPS with this certificate instead of HTTP; it is closed with the app. */
+  readonly tls?: ServerTls | undefined
 }
 
 function isLogger(value: ServerOptions['logger']): value is FastifyBaseLogger {
@@ -85,6 +89,29 @@ function guardParsedBodies(app: FastifyInstance): void {
   })
 }
 
+type Handler = Parameters<typeof createHttpServer>[1]
+
+/** A server of Node with Tank's limits, for HTTP or HTTPS. */
+function openNodeServer(handler: Handler, maxHeaderSize: number, options: ServerOptions): Server {
+  const { headersTimeoutMs = 20_000, keepAliveTimeoutMs = 75_000, tls } = options
+  const limits = {
+    maxHeaderSize,
+    requestTimeout: 0,
+    headersTimeout: headersTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: 2000,
+    requireHostHeader: false,
+    noDelay: true
+  }
+  if (tls === undefined) return createHttpServer(limits, handler)
+  const server = createHttpsServer(
+    { ...limits, ...tls.options(), handshakeTimeout: headersTimeoutMs },
+    handler
+  )
+  tls.follow(server)
+  return server
+}
+
 /**
  * A Fastify app with Tank's HTTP rules: request ids, strict URLs and headers, no limit on the time
  * of a request but on headers and rates, one log line a request. It renders no errors of its own:
@@ -114,18 +141,7 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
     frameworkErrors: answerFrameworkError,
     clientErrorHandler: (error, socket) => answerParseError(app, error, socket),
     serverFactory: (handler): Server => {
-      const server = createHttpServer(
-        {
-          maxHeaderSize,
-          requestTimeout: 0,
-          headersTimeout: options.headersTimeoutMs ?? 20_000,
-          keepAliveTimeout: options.keepAliveTimeoutMs ?? 75_000,
-          connectionsCheckingInterval: 2000,
-          requireHostHeader: false,
-          noDelay: true
-        },
-        handler
-      )
+      const server = openNodeServer(handler, maxHeaderSize, options)
       // Node would drop the lines above its limit silently; `checkHeaders` counts instead
       server.maxHeadersCount = 0
       holdContinue(server)
@@ -146,6 +162,7 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
     checkHeaders(request.raw, options.headerLimits?.(request.originalUrl) ?? defaultLimits)
     checkUrl(request.originalUrl, maxQueryLength)
   })
+  app.addHook('onClose', async () => options.tls?.close())
   installContinue(app)
   installLinger(app)
   guardParsedBodies(app)

@@ -4,7 +4,6 @@ import { get as httpGet, request as httpRequest } from 'node:http'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { TankError } from '@tank/model'
 import t from 'tap'
 import {
@@ -22,21 +21,11 @@ import {
   tokenDigest,
   toTankError
 } from '../src/index.ts'
+import { collect } from './collect.ts'
 import { openRaw, sendRaw } from './raw-http.ts'
 
 const silent = createLogger({ level: 'silent' })
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
-function collect() {
-  const lines: string[] = []
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(String(chunk))
-      done()
-    }
-  })
-  return { lines, stream }
-}
 
 t.test('problems are RFC 9457 and tell nothing from below', async (t) => {
   const { lines, stream } = collect()
