@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import http from 'node:http'
+import https from 'node:https'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
@@ -14,6 +15,8 @@ export interface RequestOptions {
   readonly headers?: http.OutgoingHttpHeaders
   readonly body?: string | Buffer | Readable
   readonly signal?: AbortSignal
+  /** For https: the authority that is trusted, PEM. */
+  readonly ca?: string | undefined
 }
 
 /**
@@ -21,9 +24,10 @@ export interface RequestOptions {
  * An answer that comes before the body was sent counts, whatever then happens to the connection.
  */
 export function request(url: string, options: RequestOptions = {}): Promise<Answer> {
-  const { method = 'GET', headers = {}, body, signal } = options
+  const { method = 'GET', headers = {}, body, signal, ca } = options
+  const { request: send } = url.startsWith('https:') ? https : http
   return new Promise((resolve, reject) => {
-    const call = http.request(url, { method, headers, agent: false, signal })
+    const call = send(url, { method, headers, agent: false, signal, ca })
     let isAnswered = false
     call.on('response', (response) => {
       isAnswered = true

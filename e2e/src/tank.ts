@@ -39,13 +39,15 @@ export class Tank {
   readonly #child: ChildProcess
   readonly #exit: Promise<number | null>
   readonly #mark: string | undefined
+  readonly #ca: string | undefined
   #log = ''
 
-  constructor(name: string, url: string, child: ChildProcess, mark: string | undefined) {
+  constructor(name: string, url: string, child: ChildProcess, { mark, ca }: StartOptions) {
     this.name = name
     this.url = url
     this.#child = child
     this.#mark = mark
+    this.#ca = ca
     const keep = (chunk: Buffer) => {
       // what servers do every second would push out what matters
       const lines = `${chunk}`.split('\n').filter((line) => !/garbage\/claim|readyz/.test(line))
@@ -98,7 +100,8 @@ export class Tank {
   async waitUntilReady(ms = 60_000): Promise<void> {
     await until(`${this.name} is ready`, ms, async () => {
       if (!this.isRunning) return 'ended'
-      const answer = await request(`${this.url}/readyz`, { signal: AbortSignal.timeout(2000) })
+      const signal = AbortSignal.timeout(2000)
+      const answer = await request(`${this.url}/readyz`, { signal, ca: this.#ca })
       return answer.status === 200 ? 'ready' : undefined
     })
       .then((state) => {
@@ -120,6 +123,9 @@ export interface StartOptions {
   /** A text by which processes that left the family are known: the data folder. */
   readonly mark?: string
   readonly isReady?: boolean
+  /** PEM of the authority behind its certificate: it serves over https. */
+  readonly ca?: string
+  readonly env?: NodeJS.ProcessEnv
 }
 
 function environment(): NodeJS.ProcessEnv {
@@ -131,17 +137,18 @@ function environment(): NodeJS.ProcessEnv {
 
 /** Starts a `tank` command on loopback and waits until it is ready. It is killed after the test. */
 export async function startTank(t: Test, options: StartOptions): Promise<Tank> {
-  const { command, config = {}, args = [], folder, mark } = options
+  const { command, config = {}, args = [], folder, env = {} } = options
   const port = options.port ?? (await freePort())
   const file = join(folder, `${command}-${port}.json`)
   await writeFile(file, JSON.stringify(config), { mode: 0o600 })
   const all = [program, command, '--config', file, '--host', '127.0.0.1', '--port', `${port}`]
   const child = spawn(process.execPath, [...all, ...args], {
     cwd: folder,
-    env: environment(),
+    env: { ...environment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
-  const tank = new Tank(`tank ${command}`, `http://127.0.0.1:${port}`, child, mark)
+  const scheme = options.ca === undefined ? 'http' : 'https'
+  const tank = new Tank(`tank ${command}`, `${scheme}://127.0.0.1:${port}`, child, options)
   t.teardown(async () => {
     tank.signal('SIGCONT')
     await tank.kill()

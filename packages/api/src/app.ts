@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RegistryClient } from '@tank/client'
 import { TankError } from '@tank/model'
-import { createServer, health, problems } from '@tank/service'
+import { createServer, health, problems, type ServerTls } from '@tank/service'
 import { type StorePluginOptions, storesPlugin } from '@tank/store'
 import type {
   FastifyBaseLogger,
@@ -45,6 +45,8 @@ export interface ApiParts {
   readonly logger?: FastifyServerOptions['logger'] | FastifyBaseLogger
   /** Name of this process in the registry: `<host>/<instance>/<pid>`. */
   readonly worker?: string
+  /** Undefined: plain HTTP. */
+  readonly tls?: ServerTls | undefined
 }
 
 /** Longest time that uploads get to clean up when the service stops. */
@@ -80,6 +82,7 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
   const minors = advertisedMinors({ stores: true, copyImage, cache: config.cache !== undefined })
   const app = createServer({
     ...(parts.logger === undefined ? {} : { logger: parts.logger }),
+    tls: parts.tls,
     trustedProxies: config.trustedProxies,
     rewriteUrl: (request) => routeTarget(request.url ?? '/', request.headers.accept, minors)
   })

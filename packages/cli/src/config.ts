@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { apiConfigSchema, checkAccess, checkSignatures } from '@tank/api/config'
 import { registryConfigSchema } from '@tank/registry/config'
-import { type ConfigLayer, loadConfig } from '@tank/service'
+import { type ConfigLayer, checkTls, loadConfig, mutualTlsSection, tlsSection } from '@tank/service'
 import { type Static, Type } from 'typebox'
 
 const port = (description: string, fallback: number) =>
@@ -25,6 +25,7 @@ const apiServer = {
   ...apiConfigSchema.properties,
   host: Type.String({ description: 'Address to listen on.', minLength: 1, default: '127.0.0.1' }),
   port: port('Port to listen on; 0: any free one.', 9292),
+  tls: Type.Optional(mutualTlsSection),
   workers: Type.Integer({
     description: 'Processes that serve requests.',
     minimum: 1,
@@ -38,6 +39,7 @@ const registryServer = {
   ...registryConfigSchema.properties,
   host: Type.String({ description: 'Address to listen on.', minLength: 1, default: '127.0.0.1' }),
   port: port('Port to listen on; 0: any free one.', 9191),
+  tls: Type.Optional(tlsSection),
   drainSeconds
 }
 
@@ -126,12 +128,16 @@ export function readConfig<K extends keyof typeof schemas>(
     envPrefix: 'TANK_',
     layers: layersOf(env),
     overrides: overrides ?? {},
-    check: ({ api }: Partial<Pick<ServeConfig, 'api'>>, report) => {
+    check: ({ api, registry }: Partial<Pick<ServeConfig, 'api' | 'registry'>>, report) => {
       if (api !== undefined) {
         const below = (pointer: string, message: string) => report(`/api${pointer}`, message)
         checkAccess(api, below)
         checkSignatures(api.signatures, below)
       }
+      // the key of another server may well be out of our reach
+      const own = kind === 'registry' ? 'registry' : 'api'
+      const tls = own === 'registry' ? registry?.tls : api?.tls
+      checkTls(tls, (pointer, message) => report(`/${own}${pointer}`, message))
     }
   })
 }

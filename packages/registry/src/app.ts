@@ -1,4 +1,4 @@
-import { createServer, health, problems, requestIds } from '@tank/service'
+import { createServer, health, problems, requestIds, type ServerTls } from '@tank/service'
 import type { FastifyBaseLogger, FastifyInstance, FastifyServerOptions } from 'fastify'
 import { type RegistryConfig, toSettings } from './config.ts'
 import { openDatabase } from './db/database.ts'
@@ -32,6 +32,8 @@ import { createSweeper } from './sweeper.ts'
 
 export interface RegistryParts {
   readonly logger?: FastifyServerOptions['logger'] | FastifyBaseLogger
+  /** Undefined: plain HTTP. */
+  readonly tls?: ServerTls | undefined
 }
 
 /** 128 properties of the longest values, every character escaped, are less than this. */
@@ -92,6 +94,7 @@ export async function buildRegistry(
     // the API, its only client, has a line with the same request id
     accessLogLevel: 'debug',
     logger: parts.logger ?? false,
+    tls: parts.tls,
     bodyLimit: BODY_LIMIT,
     maxQueryLength: MAX_QUERY_LENGTH
   })

@@ -1,5 +1,5 @@
 import { buildRegistry, registryConfigSchema } from '@tank/registry'
-import { runServer } from '@tank/service'
+import { openServerTls, runServer } from '@tank/service'
 import { type CommandCall, FLAGS } from '../command-line.ts'
 import { readConfig } from '../config.ts'
 import { openLog } from '../log.ts'
@@ -23,12 +23,13 @@ export const registry = {
       env: call.env,
       overrides: listenOverrides(call, 'registry')
     })
-    const { host, port, drainSeconds } = config.registry
+    const { host, port, tls, drainSeconds } = config.registry
     const log = openLog(config.log.level, 'tank-registry')
     await liveUntilSignal(
       async (add) => {
         const app = await buildRegistry(pick(registryConfigSchema, config.registry), {
-          logger: log
+          logger: log,
+          tls: tls && openServerTls(tls, { log })
         })
         const server = await runServer(app, {
           listen: { host, port },

@@ -1,6 +1,6 @@
 import { apiConfigSchema, buildApi } from '@tank/api'
 import { createRegistryClient } from '@tank/client'
-import { type RunningServer, runServer } from '@tank/service'
+import { openServerTls, type RunningServer, runServer } from '@tank/service'
 import { openLog } from '../log.ts'
 import { pick } from '../pick.ts'
 import { storeLoader } from '../stores.ts'
@@ -18,6 +18,7 @@ export async function runApi(assignment: ApiAssignment): Promise<RunningServer> 
     registry,
     loadStore: storeLoader(configFolder),
     logger: log,
+    tls: config.tls && openServerTls(config.tls, { log }),
     worker: `${workerPrefix}/${process.pid}`
   })
   const server = await runServer(app, {
