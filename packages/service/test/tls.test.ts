@@ -5,8 +5,10 @@ import { type AddressInfo, connect as connectPlain } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import type { FastifyRequest } from 'fastify'
 import t, { type Test } from 'tap'
 import {
+  type BodyRate,
   bodyRateGuard,
   checkTls,
   createLogger,
@@ -75,6 +77,20 @@ async function swap(folder: string, certificate: string, key: string): Promise<v
 
 const RATE = { bytesPerSecond: 1000, windowSeconds: 1, graceSeconds: 0 }
 
+async function readBody(request: FastifyRequest, rate: Partial<BodyRate>) {
+  const { signal } = bodyRateGuard(request, rate)
+  sendContinue(request)
+  let bytes = 0
+  await new Promise<void>((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+    request.raw.on('data', (chunk) => {
+      bytes += chunk.length
+    })
+    request.raw.on('end', resolve)
+  })
+  return { bytes, isCounted: request.raw.socket.bytesRead >= bytes }
+}
+
 async function open(
   t: Test,
   files: TlsConfig,
@@ -99,19 +115,9 @@ async function open(
     scope.put('/refused', { config: { lateContinue: true } }, async (_request, reply) =>
       reply.code(409).send({ refused: true })
     )
-    scope.put('/read', { config: { lateContinue: true } }, async (request) => {
-      const { signal } = bodyRateGuard(request, RATE)
-      sendContinue(request)
-      let bytes = 0
-      await new Promise<void>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason))
-        request.raw.on('data', (chunk) => {
-          bytes += chunk.length
-        })
-        request.raw.on('end', resolve)
-      })
-      return { bytes, isCounted: request.raw.socket.bytesRead >= bytes }
-    })
+    const late = { config: { lateContinue: true } }
+    scope.put('/read', late, (request) => readBody(request, {}))
+    scope.put('/strict', late, (request) => readBody(request, RATE))
   })
   const server = await runServer(app, { listen: { port: 0 }, drainMs: 5000, log: silent })
   t.teardown(() => server.cut())
@@ -223,10 +229,10 @@ t.test('HTP8 N8 Expect: 100-continue, and answers in mid-body', async (t) => {
 
 t.test('S-34 S-35 clients that drip or stop reading are cut', async (t) => {
   const { port, stalled } = await open(t, await pairFolder(t))
-  const put = (size: number) =>
-    `PUT /read HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: ${size}\r\n\r\n`
-  t.equal((await exchange(port, `${put(100_000)}x`)).status, 408)
-  const whole = await exchange(port, put(100_000) + 'x'.repeat(100_000))
+  const put = (path: string, size: number) =>
+    `PUT ${path} HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: ${size}\r\n\r\n`
+  t.equal((await exchange(port, `${put('/strict', 100_000)}x`)).status, 408)
+  const whole = await exchange(port, put('/read', 100_000) + 'x'.repeat(100_000))
   t.match(whole.body, /{"bytes":100000,"isCounted":true}/, 'what the guard looks at moves')
   const stuck = await openTls(port)
   stuck.on('error', () => {})
