@@ -44,8 +44,6 @@ write_config() {
 use_stderr = true
 default_log_levels = keystone=WARN,sqlalchemy=WARN,oslo_policy=WARN,dogpile=WARN,stevedore=WARN
 public_endpoint = http://127.0.0.1:$PORT
-[cache]
-enabled = false
 [database]
 connection = sqlite:///$DIR/data/keystone.sqlite?timeout=30
 [fernet_tokens]

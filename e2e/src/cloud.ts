@@ -1,21 +1,24 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { type ClientCommand, runClient } from './client-host.ts'
 import { startAlone } from './cluster.ts'
-import { command } from './command.ts'
 import { request } from './http.ts'
 import { missingCommand, missingVariable } from './require.ts'
 import { type Tank, tempFolder } from './tank.ts'
 
 /** Base of the identity service, `/v3` included. */
 export const { TANK_TEST_KEYSTONE_URL: keystoneUrl = '' } = process.env
-const openstack = process.env.TANK_TEST_OPENSTACK || 'openstack'
+// of Debian, as is the Python that runs them
+const openstack = process.env.TANK_TEST_OPENSTACK || '/usr/bin/openstack'
+const glance = '/usr/bin/glance'
 
 /** What tests with a cloud need. */
 export const keystoneNeeds = [
   missingVariable('TANK_TEST_KEYSTONE_URL', 'e2e/servers/keystone.sh start'),
-  openstack.startsWith('/') ? undefined : missingCommand(openstack)
+  missingCommand(openstack)
 ]
+export const glanceNeeds = [...keystoneNeeds, missingCommand(glance)]
 
 /** The account by which Tank asks about tokens. */
 export const own = {
@@ -77,33 +80,27 @@ export async function startCloud(t: Test, api: object = {}) {
   )
   const file = join(folder, 'clouds.json')
   await writeFile(file, JSON.stringify({ clouds }))
-  const base = { PATH: process.env.PATH, HOME: '/nonexistent', LANG: 'C.UTF-8' }
+  const base = { PATH: process.env.PATH ?? '', HOME: await tempFolder(t), LANG: 'C.UTF-8' }
   const env = { ...base, OS_CLIENT_CONFIG_FILE: file }
   return {
     tank,
     folder,
     /** The `openstack` command. */
-    as: (who: Person) => client(t, who, openstack, ['--os-cloud', who], async () => env),
-    /** The older `glance` command, which trips over the schema of images that it keeps at home. */
+    as: (who: Person) => client(t, who, ['--os-cloud', who], { script: openstack, env }),
+    /** The older `glance` command: without any standard input, or it would take that for the image. */
     glance: (who: Person) => {
-      // without any standard input, or it would take that for the image
-      const given = ['-c', 'exec glance "$@" <&-', 'glance']
       const flags = ['--os-image-url', tank.url, '--os-auth-url', keystoneUrl]
-      const home = async () => ({ ...base, ...credentials(who), HOME: await tempFolder(t) })
-      return client(t, who, 'sh', [...given, ...flags], home)
+      const env = { ...base, ...credentials(who) }
+      return client(t, who, flags, { script: glance, env, stdin: false })
     },
     /** The `openstack` command, which has to find Tank in the catalogue. */
     byCatalogue: (who: Person) => {
       const flags = ['--os-auth-url', keystoneUrl, '--os-region-name', 'RegionOne']
-      return client(t, who, openstack, flags, async () => ({ ...base, ...credentials(who) }))
+      return client(t, who, flags, { script: openstack, env: { ...base, ...credentials(who) } })
     },
     /** A program for openstacksdk, which is told the name of its cloud. */
     sdk: async (who: Person, program: string, ...args: string[]) => {
-      const { code, stdout, stderr } = await command(
-        '/usr/bin/python3',
-        ['-c', program, who, ...args],
-        { env }
-      )
+      const { code, stdout, stderr } = await runClient({ program, args: [who, ...args], env })
       t.equal(code, 0, `${who}: openstacksdk`, { stdout, stderr })
       return JSON.parse(stdout)
     }
@@ -140,12 +137,10 @@ function credentials(who: Person) {
 function client(
   t: Test,
   who: Person,
-  program: string,
   given: readonly string[],
-  environment: () => Promise<NodeJS.ProcessEnv>
+  command: Omit<ClientCommand, 'args'>
 ) {
-  const run = async (...args: string[]) =>
-    command(program, [...given, ...args], { env: await environment() })
+  const run = (...args: string[]) => runClient({ ...command, args: [...given, ...args] })
   const ok = async (...args: string[]) => {
     const { code, stdout, stderr } = await run(...args)
     t.equal(code, 0, `${who}: ${args.slice(0, 4).join(' ')}`, { stdout, stderr })

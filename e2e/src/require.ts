@@ -1,5 +1,5 @@
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 import type { Test } from 'tap'
 
 /** With `TANK_TEST_REQUIRE=all` nothing may be skipped: what is missing fails the test. */
@@ -15,8 +15,10 @@ export function missingVariable(name: string, from: string): Missing {
   return process.env[name] ? undefined : `${name} is not set (${from})`
 }
 
+/** `name`: of a command in `PATH`, or its whole path. */
 export function missingCommand(name: string): Missing {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+  const folders = isAbsolute(name) ? ['/'] : (process.env.PATH ?? '').split(delimiter)
+  for (const folder of folders) {
     try {
       accessSync(join(folder, name), constants.X_OK)
       return undefined

@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { keystoneNeeds, startCloud } from '../src/cloud.ts'
+import { glanceNeeds, keystoneNeeds, startCloud } from '../src/cloud.ts'
 import { openMirror } from '../src/mirror.ts'
-import { missingCommand, testWith } from '../src/require.ts'
+import { testWith } from '../src/require.ts'
 import { until } from '../src/wait.ts'
 
 t.setTimeout(900_000)
@@ -152,7 +152,6 @@ async function startGlance(t: Test) {
   return { ...cloud, bytes, mirror, file, admin, member, reader, openstack, active }
 }
 
-const glanceNeeds = [...keystoneNeeds, missingCommand('glance')]
 const RAW = ['--disk-format', 'raw', '--container-format', 'bare']
 /** The id in a table that the command prints. */
 const idOf = (table: string) => /\| id +\| ([0-9a-f-]{36})/.exec(table)?.[1] ?? 'no id'
