@@ -31,10 +31,12 @@ export const own = {
 export async function startWithKeystone(
   t: Test,
   credentials: object = own,
-  api: object = {}
+  api: object = {},
+  registry: object = {}
 ): Promise<Tank> {
   const keystone = { url: keystoneUrl, cacheSeconds: 1, ...credentials }
-  const { tank } = await startAlone(t, { identity: { mode: 'keystone', keystone }, ...api })
+  const identity = { mode: 'keystone', keystone }
+  const { tank } = await startAlone(t, { identity, ...api }, registry)
   return tank
 }
 
@@ -72,8 +74,8 @@ const PEOPLE = {
 export type Person = keyof typeof PEOPLE
 
 /** A Tank with the real Keystone, and the command lines as several people. */
-export async function startCloud(t: Test, api: object = {}) {
-  const tank = await startWithKeystone(t, own, api)
+export async function startCloud(t: Test, api: object = {}, registry: object = {}) {
+  const tank = await startWithKeystone(t, own, api, registry)
   const folder = await tempFolder(t)
   const clouds = Object.fromEntries(
     Object.entries(PEOPLE).map(([who, [user, project]]) => [who, cloud(tank, user, project)])
@@ -154,7 +156,7 @@ function client(
     denied: async (...args: string[]) => {
       const { code, stdout, stderr } = await run(...args)
       t.not(code, 0, `${who} may not: ${args.slice(0, 4).join(' ')}`, { stdout, stderr })
-      t.match(stderr, /403|Forbidden|not authorized/i)
+      t.match(stderr, /403|Forbidden|not authorized|not permitted/i)
     }
   }
 }

@@ -1,0 +1,116 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { keystoneNeeds, startCloud } from '../../src/cloud.ts'
+import { testWith } from '../../src/require.ts'
+import { until } from '../../src/wait.ts'
+
+t.setTimeout(900_000)
+
+const digest = (data: Buffer, algorithm: string) => createHash(algorithm).update(data).digest('hex')
+const names = (rows: { Name: string }[]) => rows.map((row) => row.Name).sort()
+
+await testWith(t, 'CLI1 openstack: every filter, each sees its own', keystoneNeeds, async (t) => {
+  const { folder, as } = await startCloud(t)
+  const [admin, member, reader, other] = [as('admin'), as('member'), as('reader'), as('other')]
+  const file = join(folder, 'in.raw')
+  await writeFile(file, 'bytes')
+  const create = (who: typeof member, ...args: string[]) =>
+    who.json('image', 'create', '--disk-format', 'raw', ...args)
+  await create(member, '--private', '--property', 'os_distro=debian', '--tag', 'nightly', 'mine')
+  const queued = await create(member, '--shared', 'empty')
+  await create(member, '--community', '--file', file, 'known')
+  await create(admin, '--public', '--file', file, 'open')
+  await create(other, '--private', '--file', file, 'foreign')
+  await member.ok('image', 'set', '--hidden', 'known')
+  const { id: one } = await admin.json('project', 'show', 'one')
+
+  const list = async (who: typeof member, ...args: string[]) =>
+    names(await who.json('image', 'list', ...args))
+  t.same(await list(member), ['empty', 'mine', 'open'])
+  t.same(await list(reader), ['empty', 'mine', 'open'])
+  t.same(await list(other), ['foreign', 'open'])
+  t.same(await list(admin), ['empty', 'foreign', 'mine', 'open'])
+  t.same(await list(member, '--private'), ['mine'])
+  t.same(await list(member, '--public'), ['open'])
+  t.same(await list(member, '--shared'), ['empty'])
+  t.same(await list(member, '--hidden'), ['known'])
+  t.same(await list(other, '--community', '--hidden'), ['known'])
+  t.same(await list(member, '--all'), ['empty', 'mine', 'open'])
+  t.same(await list(member, '--name', 'mine'), ['mine'])
+  t.same(await list(member, '--status', 'active'), ['empty', 'mine', 'open'])
+  t.same(await list(member, '--status', 'queued'), [])
+  t.same(await list(member, '--tag', 'nightly'), ['mine'])
+  t.same(await list(member, '--property', 'os_distro=debian'), ['mine'])
+  t.same(await list(admin, '--project', one), ['empty', 'mine'])
+  t.same(await list(member, '--limit', '1'), ['open'], 'the newest')
+  t.same(await list(member, '--marker', queued.id), ['mine'], 'what is older')
+  t.match(await member.json('image', 'list', '--long', '--name', 'mine'), [
+    { Visibility: 'private', Protected: false, Project: one, Tags: ['nightly'] }
+  ])
+})
+
+await testWith(t, 'CLI2 openstack: shared, accepted, taken back', keystoneNeeds, async (t) => {
+  const { folder, as } = await startCloud(t)
+  const [admin, member, reader, other] = [as('admin'), as('member'), as('reader'), as('other')]
+  const file = join(folder, 'in.raw')
+  const bytes = randomBytes(100_000)
+  await writeFile(file, bytes)
+  const { id } = await member.json('image', 'create', '--shared', '--file', file, 'ours')
+  const { id: two } = await admin.json('project', 'show', 'two')
+  await reader.denied('image', 'add', 'project', id, two)
+  const added = await member.json('image', 'add', 'project', id, two)
+  t.match(added, { image_id: id, member_id: two, status: 'pending' })
+  const rows = [{ 'Image ID': id, 'Member ID': two, Status: 'pending' }]
+  t.match(await member.json('image', 'member', 'list', id), rows)
+  t.match(await reader.json('image', 'member', 'list', id), rows)
+  t.same(await other.json('image', 'list', '--shared'), [], 'pending is not listed')
+  t.match(await other.json('image', 'list', '--shared', '--member-status', 'pending'), [{ ID: id }])
+  await other.ok('image', 'set', '--accept', id)
+  t.match(await other.json('image', 'list', '--shared'), [{ ID: id }])
+  const saved = join(folder, 'out.raw')
+  await other.ok('image', 'save', '--file', saved, 'ours')
+  t.ok((await readFile(saved)).equals(bytes))
+  await other.denied('image', 'set', '--name', 'theirs', id)
+  await other.ok('image', 'set', '--reject', id)
+  t.same(await other.json('image', 'list', '--shared'), [])
+  await member.ok('image', 'remove', 'project', id, two)
+  t.same(await member.json('image', 'member', 'list', id), [])
+  t.not((await other.run('image', 'show', id)).code, 0, 'nothing is found any more')
+})
+
+await testWith(t, 'CLI3 openstack: create --import', keystoneNeeds, async (t) => {
+  const { folder, as } = await startCloud(t)
+  const member = as('member')
+  const file = join(folder, 'in.raw')
+  const bytes = randomBytes(3_000_000)
+  await writeFile(file, bytes)
+  const { id } = await member.json('image', 'create', '--import', '--file', file, 'imported')
+  await until('the import is over', 60_000, async () =>
+    (await member.json('image', 'show', id)).status === 'active' ? true : undefined
+  )
+  t.match(await member.json('image', 'show', id), { checksum: digest(bytes, 'md5') })
+})
+
+await testWith(t, 'VER7 docs/openstack.md: by the catalogue', keystoneNeeds, async (t) => {
+  const { tank, folder, byCatalogue } = await startCloud(t)
+  const [admin, member] = [byCatalogue('admin'), byCatalogue('member')]
+  t.not((await member.run('image', 'list')).code, 0, 'no image service yet')
+  const page = await readFile(new URL('../../../../docs/openstack.md', import.meta.url), 'utf8')
+  const commands = [...page.matchAll(/^openstack ((?:service|endpoint) create .*)$/gm)]
+  t.equal(commands.length, 4)
+  t.teardown(() => admin.run('service', 'delete', 'tank'))
+  for (const [, line = ''] of commands) {
+    const words = line.match(/'[^']*'|\S+/g) ?? []
+    await admin.ok(
+      ...words.map((word) =>
+        word.replaceAll("'", '').replace('https://images.example.org', tank.url)
+      )
+    )
+  }
+  const file = join(folder, 'in.raw')
+  await writeFile(file, 'bytes')
+  const made = await member.json('image', 'create', '--disk-format', 'raw', '--file', file, 'first')
+  t.match(await member.json('image', 'list'), [{ ID: made.id, Name: 'first', Status: 'active' }])
+})
