@@ -1,23 +1,47 @@
+import type { Readable } from 'node:stream'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 
 export interface Flag {
   readonly type: 'string' | 'boolean'
+  /** One letter. */
+  readonly short?: string
   /** May be given several times. */
   readonly multiple?: boolean
   /** What stands behind the flag in the help. */
   readonly value?: string
+  /** The values that it takes, for the completion of shells. */
+  readonly choices?: readonly string[]
   readonly help: string
 }
 
 export interface Command {
-  readonly name: string
-  readonly summary: string
   /** Further sentences of the help. */
   readonly details?: string
   readonly flags: Readonly<Record<string, Flag>>
   /** Words that have to follow, such as `migrate|status`. */
   readonly words?: string
+  /** Whole command lines. */
+  readonly examples?: readonly string[]
   run(call: CommandCall): Promise<number>
+}
+
+/** Where the program writes to; a terminal if it says so. */
+interface OutputStream extends NodeJS.WritableStream {
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
+/** Where the program reads from. */
+type InputStream = Readable & {
+  readonly isTTY?: boolean
+  setRawMode?(isRaw: boolean): unknown
+}
+
+/** The three streams of a program. */
+export interface Streams {
+  readonly stdin: InputStream
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
 }
 
 type FlagValues = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
@@ -26,6 +50,7 @@ export interface CommandCall {
   readonly values: FlagValues
   readonly words: readonly string[]
   readonly env: NodeJS.ProcessEnv
+  readonly streams: Streams
   /** To standard output. */
   print(text: string): void
   /** To standard error: what is not the result. */
@@ -35,6 +60,28 @@ export interface CommandCall {
 /** A mistake in the command line itself. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
+}
+
+/** What the program ends with. */
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  refused: 4,
+  unreachable: 5,
+  interrupted: 130
+} as const
+
+/** A failure whose kind a script can tell by the exit code. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly exitCode: number
+
+  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.exitCode = exitCode
+  }
 }
 
 export const FLAGS = {
@@ -52,37 +99,47 @@ export const FLAGS = {
     value: 'LEVEL',
     help: 'debug, info, warn, error or silent (TANK_LOG_LEVEL)'
   },
-  help: { type: 'boolean', help: 'show this help' }
+  help: { type: 'boolean', short: 'h', help: 'show this help' }
 } as const satisfies Record<string, Flag>
 
-/** The help of one command. */
-export function commandHelp(command: Command): string {
-  const all: Readonly<Record<string, Flag>> = { ...command.flags, help: FLAGS.help }
-  const flags = Object.entries(all).map(([name, flag]) => [
-    `--${name}${flag.value === undefined ? '' : ` ${flag.value}`}`,
-    flag.help
+function flagRows(flags: Readonly<Record<string, Flag>>): string[][] {
+  return Object.entries(flags).map(([name, { short, value, help }]) => [
+    `${short === undefined ? '' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`,
+    help
   ])
-  const width = Math.max(...flags.map(([left = '']) => left.length))
+}
+
+/** Names and what they mean, in two columns. */
+export function twoColumns(rows: readonly (readonly string[])[]): string[] {
+  const width = Math.max(...rows.map(([left = '']) => left.length))
+  return rows.map(([left = '', right = '']) => `  ${left.padEnd(width)}  ${right}`.trimEnd())
+}
+
+/** The help of one command. */
+export function commandHelp(name: string, summary: string, command: Command): string {
   const words = command.words === undefined ? '' : ` ${command.words}`
+  const { details, examples = [] } = command
   return [
-    `tank ${command.name}${words} [flags]`,
+    `tank ${name}${words} [flags]`,
     '',
-    command.summary,
-    ...(command.details === undefined ? [] : ['', command.details]),
+    summary,
+    ...(details === undefined ? [] : ['', details]),
+    ...(examples.length === 0 ? [] : ['', ...examples.map((each) => `  ${each}`)]),
     '',
-    ...flags.map(([left = '', right]) => `  ${left.padEnd(width)}  ${right}`),
+    ...twoColumns(flagRows({ ...command.flags, help: FLAGS.help })),
     ''
   ].join('\n')
 }
 
 /** Reads the flags of a command; throws a `UsageError` for what it does not know. */
 export function parseCommand(
+  name: string,
   command: Command,
   args: readonly string[]
 ): Pick<CommandCall, 'values' | 'words'> {
   const options: ParseArgsConfig['options'] = { help: { type: 'boolean', short: 'h' } }
-  for (const [name, { type, multiple = false }] of Object.entries(command.flags)) {
-    options[name] = { type, multiple }
+  for (const [flag, { type, short, multiple = false }] of Object.entries(command.flags)) {
+    options[flag] = { type, multiple, ...(short === undefined ? {} : { short }) }
   }
   try {
     const { values, positionals } = parseArgs({
@@ -94,7 +151,7 @@ export function parseCommand(
     return { values: values as FlagValues, words: positionals }
   } catch (cause) {
     const message = cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : String(cause)
-    throw new UsageError(`${message}. See tank ${command.name} --help.`, { cause })
+    throw new UsageError(`${message}. See tank ${name} --help.`, { cause })
   }
 }
 

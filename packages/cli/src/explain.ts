@@ -1,4 +1,5 @@
-import { ConfigError, redactUrls } from '@tank/service'
+import { ConfigError } from '@tank/service/config-error'
+import { redactUrls } from '@tank/service/redact'
 
 function sentence(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

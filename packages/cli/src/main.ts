@@ -1,24 +1,24 @@
 import { createRequire } from 'node:module'
-import { ConfigError } from '@tank/service'
-import { type Command, commandHelp, parseCommand, UsageError } from './command-line.ts'
+import { ConfigError } from '@tank/service/config-error'
+import {
+  type Command,
+  CommandError,
+  commandHelp,
+  EXIT,
+  parseCommand,
+  type Streams,
+  UsageError
+} from './command-line.ts'
+import { COMMANDS, FAMILIES } from './command-table.ts'
 import { explain } from './explain.ts'
-
-/** Each is loaded when it is called: a server needs a good part of Tank, but none needs all of it. */
-const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
-  serve: async () => (await import('./commands/serve.ts')).serve,
-  api: async () => (await import('./commands/api.ts')).api,
-  registry: async () => (await import('./commands/registry.ts')).registry,
-  db: async () => (await import('./commands/db.ts')).db,
-  store: async () => (await import('./commands/store.ts')).store,
-  token: async () => (await import('./commands/token.ts')).token,
-  'check-config': async () => (await import('./commands/check-config.ts')).checkConfig
-}
+import { familyHelp, overview, unknownCommand } from './overview.ts'
 
 /** What a call of the program touches, so that tests can look at it. */
 export interface MainOptions {
   readonly env?: NodeJS.ProcessEnv
   readonly print?: (text: string) => void
   readonly printError?: (text: string) => void
+  readonly streams?: Streams
 }
 
 function version(): string {
@@ -26,75 +26,98 @@ function version(): string {
   return `tank ${version}, Node ${process.version}\n`
 }
 
-async function overview(): Promise<string> {
-  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()))
-  const all = [
-    ...commands.map(({ name, summary }) => [name, summary]),
-    ['version', 'Shows the version.'],
-    ['help [COMMAND]', 'Shows this, or the help of a command.']
-  ]
-  const width = Math.max(...all.map(([left = '']) => left.length))
-  return [
-    'Tank stores, describes and serves images of virtual machines.',
-    '',
-    'tank COMMAND [flags]',
-    '',
-    ...all.map(([left = '', right]) => `  ${left.padEnd(width)}  ${right}`),
-    '',
-    'To begin: tank serve',
-    ''
-  ].join('\n')
+interface Named {
+  readonly name: string
+  readonly summary: string
+  readonly command: Command
+  /** What follows its name. */
+  readonly rest: readonly string[]
 }
 
-async function commandNamed(name: string): Promise<Command> {
-  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (load === undefined) throw new UsageError(`There is no command "${name}". See tank help.`)
-  return await load()
+/** The command that the words begin with; of two names the longer one. */
+async function commandOf(words: readonly string[]): Promise<Named> {
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(' ')
+    const entry = words.length < length ? undefined : COMMANDS.get(name)
+    if (entry !== undefined) {
+      const { summary } = entry
+      return { name, summary, command: await entry.load(), rest: words.slice(length) }
+    }
+  }
+  throw unknownCommand(words)
 }
 
-type Output = Required<Pick<MainOptions, 'print' | 'printError'>>
+async function help(words: readonly string[]): Promise<string> {
+  const [first] = words
+  if (first === undefined) return overview()
+  if (words.length === 1 && Object.hasOwn(FAMILIES, first)) return familyHelp(first)
+  const { name, summary, command } = await commandOf(words)
+  return commandHelp(name, summary, command)
+}
 
-async function dispatch(
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-  { print, printError }: Output
-): Promise<number> {
-  const [name = 'help', ...rest] = args
-  if (['version', '--version', '-v'].includes(name)) {
-    print(version())
-    return 0
+type Output = Required<MainOptions>
+
+const isHelp = (word: string | undefined) => word === '--help' || word === '-h'
+
+async function dispatch(args: readonly string[], output: Output): Promise<number> {
+  const [first = 'help', second] = args
+  if (['version', '--version', '-v'].includes(first)) {
+    output.print(version())
+    return EXIT.done
   }
-  if (['help', '--help', '-h'].includes(name)) {
-    print(rest[0] === undefined ? await overview() : commandHelp(await commandNamed(rest[0])))
-    return 0
+  const isFamily = Object.hasOwn(FAMILIES, first) && (second === undefined || isHelp(second))
+  if (first === 'help' || isHelp(first) || isFamily) {
+    output.print(await help(isFamily ? [first] : args.slice(1)))
+    return EXIT.done
   }
-  const command = await commandNamed(name)
-  const { values, words } = parseCommand(command, rest)
+  const { name, summary, command, rest } = await commandOf(args)
+  const { values, words } = parseCommand(name, command, rest)
   if (values.help === true) {
-    print(commandHelp(command))
-    return 0
+    output.print(commandHelp(name, summary, command))
+    return EXIT.done
   }
-  return await command.run({ values, words, env, print, printError })
+  return await command.run({ values, words, ...output })
+}
+
+/** Returns the exit code that a failure stands for, and tells it. */
+function fail(error: unknown, { printError }: Output): number {
+  if (error instanceof ConfigError) {
+    printError(`${error.message}\n`)
+    return EXIT.usage
+  }
+  printError(`tank: ${explain(error)}\n`)
+  if (error instanceof UsageError) return EXIT.usage
+  return error instanceof CommandError ? error.exitCode : EXIT.failed
+}
+
+// asked for when needed: looking at the standard input opens it
+const PROCESS: Streams = {
+  get stdin() {
+    return process.stdin
+  },
+  get stdout() {
+    return process.stdout
+  },
+  get stderr() {
+    return process.stderr
+  }
 }
 
 /**
  * The program `tank`. Returns its exit code: 0, 1 for a failure, 2 for a mistake in the command line
- * or the configuration.
+ * or the configuration; `tank help` has all.
  */
 export async function main(args: readonly string[], options: MainOptions = {}): Promise<number> {
-  const {
-    env = process.env,
-    print = (text: string) => void process.stdout.write(text),
-    printError = (text: string) => void process.stderr.write(text)
-  } = options
+  const { streams = PROCESS } = options
+  const output: Output = {
+    env: options.env ?? process.env,
+    print: options.print ?? ((text: string) => void streams.stdout.write(text)),
+    printError: options.printError ?? ((text: string) => void streams.stderr.write(text)),
+    streams
+  }
   try {
-    return await dispatch(args, env, { print, printError })
+    return await dispatch(args, output)
   } catch (error) {
-    if (error instanceof ConfigError) {
-      printError(`${error.message}\n`)
-      return 2
-    }
-    printError(`tank: ${explain(error)}\n`)
-    return error instanceof UsageError ? 2 : 1
+    return fail(error, output)
   }
 }

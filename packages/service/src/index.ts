@@ -12,10 +12,11 @@ export {
 export { type HealthOptions, health } from './health.ts'
 export { type ParseJsonOptions, parseJson } from './json.ts'
 export { allowedMethods, notFoundError } from './known-paths.ts'
-export { createLogger, createOutput, LOGGER_OPTIONS, redactUrls } from './logging.ts'
+export { createLogger, createOutput, LOGGER_OPTIONS } from './logging.ts'
 export { problemStatus, problemTitle } from './problem-codes.ts'
 export { logError, problemBody, problems } from './problems.ts'
 export { imageApiErrorBody } from './raw-answers.ts'
+export { redactUrls } from './redact.ts'
 export type { HeaderLimits } from './request-checks.ts'
 export { newRequestId, REQUEST_ID_HEADER, requestIds } from './request-ids.ts'
 export {

@@ -5,7 +5,7 @@ import {
   LogController
 } from 'fastify'
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
-import { TOKEN_SECRETS } from './token-secret.ts'
+import { redactUrls } from './redact.ts'
 
 const SECRET_HEADERS = [
   'authorization',
@@ -18,18 +18,6 @@ const SECRET_HEADERS = [
   'x-image-meta-location'
 ]
 const SECRET_KEYS = ['password', 'secret', 'token', 'accessKey', 'secretKey', 'databaseUrl']
-const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]+@/gi
-const SECRET_QUERY =
-  /([?&][^=&\s#]*(?:sig|signature|token|secret|password|credential|x-amz-[^=&\s#]*)=)[^&\s#]+/gi
-
-/** Takes user info and signing parameters out of the URLs inside a text, and tokens of our own. */
-export function redactUrls(text: string): string {
-  return text
-    .replace(USER_INFO, '$1***@')
-    .replace(SECRET_QUERY, '$1***')
-    .replace(TOKEN_SECRETS, 'tank_***')
-}
-
 function redactError(value: unknown): unknown {
   if (!(value instanceof Error)) return value
   const shown = pino.stdSerializers.errWithCause(value)

@@ -30,8 +30,6 @@ async function startApi(
 }
 
 export const api = {
-  name: 'api',
-  summary: 'Runs the image API alone. It needs stores, and a registry: TANK_REGISTRY_URL, _SECRET.',
   details: 'Any number of them may run side by side; they keep nothing on their machine.',
   flags: {
     host: FLAGS.host,

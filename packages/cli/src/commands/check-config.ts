@@ -5,8 +5,6 @@ import { refuseOpenService } from '../loopback.ts'
 import { configFile } from '../places.ts'
 
 export const checkConfig = {
-  name: 'check-config',
-  summary: 'Checks the configuration and says everything that is wrong with it.',
   details:
     'The environment counts, too. Options of a store are checked by the store when it opens.',
   flags: {

@@ -20,8 +20,6 @@ const ACTIONS: Readonly<Record<string, (url: string) => Promise<string>>> = {
 }
 
 export const db = {
-  name: 'db',
-  summary: 'Brings the database up to date (migrate) or shows how far it is (status).',
   details:
     'Registries migrate by themselves when they start. Without TANK_DATABASE_URL this is about the\n' +
     'database in the data directory, which must not be in use.',

@@ -8,8 +8,6 @@ import { configFile, listenOverrides } from '../places.ts'
 import { liveUntilSignal } from '../shutdown.ts'
 
 export const registry = {
-  name: 'registry',
-  summary: 'Runs the registry alone. It needs TANK_DATABASE_URL and TANK_REGISTRY_SECRET.',
   details: 'Several of them may run over one database.',
   flags: {
     host: FLAGS.host,

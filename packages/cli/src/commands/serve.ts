@@ -113,8 +113,6 @@ async function start(context: Start): Promise<void> {
 }
 
 export const serve = {
-  name: 'serve',
-  summary: 'Serves images from this machine alone: API, registry, database and files.',
   details:
     'The database is a PostgreSQL of its own in the data directory, unless TANK_DATABASE_URL or the\n' +
     'configuration names one. Stops in order on Ctrl-C or SIGTERM; a second one hurries.',

@@ -138,9 +138,6 @@ function chosen(stores: StoresConfig, names: readonly string[]): StoresConfig {
 }
 
 export const store = {
-  name: 'store',
-  summary:
-    'Looks after the stores: what they hold (list), whether they work (check), orphans (gc).',
   details:
     'check writes, reads and deletes a probe in each store. gc deletes what lies in a store and belongs\n' +
     'to no image of the registry: never use it on a bucket, container or directory that another Tank\n' +

@@ -147,8 +147,6 @@ async function withRegistry(
 }
 
 export const token = {
-  name: 'token',
-  summary: 'Makes (create), shows (list) and ends (revoke) tokens for identity mode "tokens".',
   details:
     'create prints the secret of the token to standard output and everything else to standard error:\n' +
     'TOKEN=$(tank token create --name ci --project builds). Only a digest of it is kept. The registry is\n' +
