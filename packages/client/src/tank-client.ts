@@ -55,6 +55,8 @@ export interface TankClientOptions {
   readonly retryDelayMs?: number | undefined
   /** Most sockets that are open at once, 16 unless told. */
   readonly connections?: number | undefined
+  /** Certificates of authorities to trust beside those that Node trusts, PEM. */
+  readonly ca?: string | undefined
   /** undici dispatcher to use instead of an own pool, for a proxy or private certificates. */
   readonly dispatcher?: Dispatcher | undefined
 }
@@ -110,8 +112,8 @@ export interface TankClient extends Imports {
 /** Makes a client; sockets are opened by the first call. */
 export function createTankClient(options: TankClientOptions): TankClient {
   const url = options.url.replace(/\/+$/, '').replace(/\/v2(\.\d+)?$/, '')
-  const { connections, dispatcher } = options
-  const http = createImageHttp(openTransport({ url, connections, dispatcher }), {
+  const { connections, ca, dispatcher } = options
+  const http = createImageHttp(openTransport({ url, connections, ca, dispatcher }), {
     auth: options.auth ?? (options.token === undefined ? undefined : tokenAuth(options.token)),
     headers: options.headers ?? {},
     timeoutMs: options.timeoutMs ?? 30_000,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { rootCertificates } from 'node:tls'
 import { type Dispatcher, Pool } from 'undici'
 
 export interface TransportOptions {
@@ -7,6 +8,8 @@ export interface TransportOptions {
   /** Most sockets that are open at once. */
   readonly connections?: number | undefined
   readonly connectTimeoutMs?: number | undefined
+  /** Certificates of authorities to trust beside those that Node trusts, PEM. */
+  readonly ca?: string | undefined
   /** Sends the requests instead of an own pool; whoever made it closes it. */
   readonly dispatcher?: Dispatcher | undefined
 }
@@ -132,6 +135,7 @@ function openPool(target: Target, options: TransportOptions): Pool {
     pipelining: 1,
     connectTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    ...(options.ca === undefined ? {} : { connect: { ca: [...rootCertificates, options.ca] } }),
     ...(target.socketPath === undefined ? {} : { socketPath: target.socketPath })
   })
 }
