@@ -26,9 +26,10 @@ export interface Command {
 }
 
 /** Where the program writes to; a terminal if it says so. */
-interface OutputStream extends NodeJS.WritableStream {
+export interface OutputStream extends NodeJS.WritableStream {
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly writableEnded?: boolean
 }
 
 /** Where the program reads from. */

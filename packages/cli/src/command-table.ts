@@ -13,10 +13,97 @@ export interface Section {
 }
 
 /** What the first words of commands with two words stand for. */
-export const FAMILIES: Readonly<Record<string, string>> = {}
+export const FAMILIES: Readonly<Record<string, string>> = {
+  image: 'Lists, shows, makes, changes, shares and deletes images.'
+}
 
 /** Every command of the program. */
 export const SECTIONS: readonly Section[] = [
+  {
+    title: 'Work with images',
+    commands: {
+      push: {
+        summary: 'Makes an image of a file or of standard input.',
+        load: async () => (await import('./image/push.ts')).pushCommand
+      },
+      pull: {
+        summary: 'Brings the bytes of an image into a file or to standard output.',
+        load: async () => (await import('./image/pull.ts')).pull
+      },
+      login: {
+        summary: 'Notes where a service is, and a token for it.',
+        load: async () => (await import('./login/login.ts')).login
+      },
+      logout: {
+        summary: 'Forgets a service and the token for it.',
+        load: async () => (await import('./login/login.ts')).logout
+      },
+      'image list': {
+        summary: 'Lists images.',
+        load: async () => (await import('./image/list.ts')).list
+      },
+      'image show': {
+        summary: 'Shows all that is known of an image.',
+        load: async () => (await import('./image/show.ts')).show
+      },
+      'image create': {
+        summary: 'Makes a record whose bytes come later.',
+        load: async () => (await import('./image/create.ts')).create
+      },
+      'image upload': {
+        summary: 'Sends the bytes of an image that waits for them.',
+        load: async () => (await import('./image/upload.ts')).upload
+      },
+      'image download': {
+        summary: 'Brings the bytes of an image here, as tank pull does.',
+        load: async () => (await import('./image/pull.ts')).pull
+      },
+      'image set': {
+        summary: 'Changes fields and properties.',
+        load: async () => (await import('./image/set.ts')).set
+      },
+      'image delete': {
+        summary: 'Deletes images.',
+        load: async () => (await import('./image/delete.ts')).deleteCommand
+      },
+      'image share': {
+        summary: 'Lets other projects use an image.',
+        load: async () => (await import('./image/share.ts')).share
+      },
+      'image unshare': {
+        summary: 'Ends that.',
+        load: async () => (await import('./image/actions.ts')).unshare
+      },
+      'image members': {
+        summary: 'Shows whom an image is shared with.',
+        load: async () => (await import('./image/share.ts')).members
+      },
+      'image accept': {
+        summary: 'Takes an image that another project shares.',
+        load: async () => (await import('./image/share.ts')).accept
+      },
+      'image reject': {
+        summary: 'Does not take an image that another project shares.',
+        load: async () => (await import('./image/share.ts')).reject
+      },
+      'image tag': {
+        summary: 'Adds tags.',
+        load: async () => (await import('./image/actions.ts')).tag
+      },
+      'image untag': {
+        summary: 'Removes tags.',
+        load: async () => (await import('./image/actions.ts')).untag
+      },
+      'image deactivate': {
+        summary: 'Stops downloads of an image for the time being.',
+        load: async () => (await import('./image/actions.ts')).deactivate
+      },
+      'image reactivate': {
+        summary: 'Allows downloads again.',
+        load: async () => (await import('./image/actions.ts')).reactivate
+      }
+    }
+  },
   {
     title: 'Run a service',
     commands: {

