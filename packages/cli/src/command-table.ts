@@ -144,6 +144,15 @@ export const SECTIONS: readonly Section[] = [
         load: async () => (await import('./commands/check-config.ts')).checkConfig
       }
     }
+  },
+  {
+    title: 'Make it comfortable',
+    commands: {
+      completion: {
+        summary: 'Prints a script for the completion of bash, zsh or fish.',
+        load: async () => (await import('./completion/completion.ts')).completion
+      }
+    }
   }
 ]
 
