@@ -21,7 +21,10 @@ import {
 
 /** Background work: asked for by the API, done by whichever worker claims it. */
 export interface BackgroundCalls {
-  /** Rejects with IMAGE_STATE, IMAGE_BUSY, QUOTA_EXCEEDED, or INVALID_REQUEST (in a store already). */
+  /**
+   * Rejects with IMAGE_STATE, IMAGE_BUSY, QUOTA_EXCEEDED, VERSION_CONFLICT, or INVALID_REQUEST (in a
+   * store already).
+   */
   enqueue(c: RegistryCaller, operation: EnqueueOperation, o?: RegistryCallOptions): Promise<void>
   /** The longest waiting work that the worker has the stores for; null when there is none. */
   claim(claim: ClaimOperation, o?: RegistryCallOptions): Promise<Job | null>

@@ -1,4 +1,4 @@
-import type { ImageStatus } from './image.ts'
+import type { ImageFields, ImageStatus } from './image.ts'
 import type { BackgroundKind, BlobFacts, Lease, Placement, ShownBlob } from './registry-api.ts'
 
 /** Body of `POST /v1/operations/enqueue`: work that any worker may do. Idempotent by `id`. */
@@ -21,11 +21,20 @@ export interface EnqueueOperation {
   /** Only of kind `location`: the blob that the image gets, and the outside location. */
   readonly location: { readonly blob_id: string; readonly placement: Placement } | null
   /**
-   * Only of kind `import`: the blob that data from outside becomes, and the store that reads it.
+   * Only of kind `import`: the blob that data from outside becomes, and the store, or whatever else a
+   * worker names among its stores, that reads it.
    * Without it the data is what was staged for the image.
    */
   readonly outside?: { readonly blob_id: string; readonly store: string }
+  /**
+   * Only of kind `import`: what the image becomes along with it, if it still has this version, as its
+   * `ETag` says it; else `VERSION_CONFLICT`.
+   */
+  readonly change?: { readonly version: string; readonly fields: ImportedFields }
 }
+
+/** What an image takes over from the one that its data comes from. */
+export type ImportedFields = Pick<ImageFields, 'disk_format' | 'container_format' | 'properties'>
 
 export type TargetState = 'waiting' | 'writing' | 'stored' | 'failed'
 

@@ -5,6 +5,7 @@ import {
   Bytes,
   HashValue,
   ImageStatus,
+  ImportedFieldsSchema,
   nullable,
   oneOf,
   PlacementSchema,
@@ -43,6 +44,16 @@ export const EnqueueOperationSchema = Type.Object(
           ...strict,
           description:
             'Only of kind `import`: the blob that data from outside becomes, and the store that reads it; without it the staged data of the image is taken'
+        }
+      )
+    ),
+    change: Type.Optional(
+      Type.Object(
+        { version: Type.String({ pattern: '^[0-9]{1,15}$' }), fields: ImportedFieldsSchema },
+        {
+          ...strict,
+          description:
+            'Only of kind `import`: what the image becomes along with it, if it still has this version, as its `ETag` says it'
         }
       )
     )

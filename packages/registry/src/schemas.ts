@@ -49,6 +49,13 @@ const FIELDS = {
   )
 }
 
+const { container_format, disk_format, properties } = FIELDS
+/** What an image takes over from the one that its data comes from. */
+export const ImportedFieldsSchema = Type.Object(
+  { container_format, disk_format, properties },
+  strict
+)
+
 export const CreateImageSchema = Type.Object({ id: Uuid, create_token: Token, ...FIELDS }, strict)
 
 const time = (description: string) => Type.String({ description })

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { createJobs, facts, importInto, type Worker } from './background.ts'
+import { copyTo, createJobs, facts, importInto, type Worker } from './background.ts'
 import { create, finished, openRegistry, type TestCaller, until, upload } from './registry.ts'
 import { createWorker } from './worker.ts'
 
@@ -176,4 +176,29 @@ t.test('S-52 imports have one form', async (t) => {
   const queued = await create(registry, { project: 'P1' })
   t.equal((await jobs.enqueue(importInto(queued.id, 'staged', 'b'))).json.code, 'IMAGE_STATE')
   t.equal((await jobs.enqueue(importInto(id, 'outside', 'b'))).json.code, 'IMAGE_STATE')
+})
+
+t.test('IMP18 an import and what the image takes over are one', async (t) => {
+  const { id } = await create(registry, { project: 'take' })
+  const { headers } = await call(admin, 'GET', `/images/${id}`)
+  const version = String(headers.etag).replaceAll('"', '')
+  const fields = { disk_format: 'qcow2', properties: { hw_disk_bus: 'scsi' } } as const
+  const request = { ...importInto(id, 'outside', 'main'), change: { version, fields } }
+  const older = { ...request, change: { version: '0', fields } }
+  t.match(await jobs.enqueue(older), { status: 412, json: { code: 'VERSION_CONFLICT' } })
+  t.strictSame(await jobs.tasks(id), [], 'nothing was begun')
+  t.equal((await jobs.enqueue(request)).status, 204)
+  t.equal((await jobs.enqueue(request)).status, 204, 'idempotent by its id')
+  const taken = { disk_format: 'qcow2', hw_disk_bus: 'scsi', os_glance_import_task: request.id }
+  t.match(await jobs.image(id), taken)
+
+  const again = await call(admin, 'GET', `/images/${id}`)
+  const change = { version: String(again.headers.etag).replaceAll('"', ''), fields: {} }
+  const second = { ...importInto(id, 'outside', 'main'), change }
+  t.equal((await jobs.enqueue(second)).json.code, 'IMAGE_BUSY')
+  const other = { ...change, fields: { disk_format: 'raw', properties: {} } } as const
+  t.equal((await jobs.enqueue({ ...second, change: other })).json.code, 'IMAGE_BUSY')
+  t.match(await jobs.image(id), taken, 'what is refused changes nothing')
+  const copied = { ...copyTo(id, 'b'), change }
+  t.equal((await jobs.enqueue(copied)).json.code, 'INVALID_REQUEST', 'only imports take over')
 })

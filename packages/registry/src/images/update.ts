@@ -69,6 +69,20 @@ function updateStatement(
   return { text, values }
 }
 
+/** Changes an image that is locked already. Throws VERSION_CONFLICT when it has another version. */
+export async function changeLocked(
+  trx: Executor,
+  caller: RegistryCaller,
+  id: string,
+  version: number,
+  fields: ImageFields
+): Promise<void> {
+  checkFields(fields)
+  const { text, values } = updateStatement(caller, id, version, fields)
+  const [changed] = await run(trx, text, values)
+  if (changed === undefined) throw versionConflict()
+}
+
 const CURRENT = `SELECT ${documentText('i')} AS body, i.version, i.owner, i.blob_id, i.id
   FROM images i WHERE i.id = $1 AND i.deleted_at IS NULL AND ${visibleById('i', '$2', '$3')}`
 

@@ -8,6 +8,7 @@ import { noteChange } from '../changes.ts'
 import type { Settings } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
 import { type LockedImage, lockVisibleImage } from '../images/lock.ts'
+import { changeLocked } from '../images/update.ts'
 import { charge, checkQuotas } from '../usage.ts'
 import { insertBlob, insertPlacement } from './begin.ts'
 import { failOperation, OPERATION_COLUMNS, type RunningOperation } from './end.ts'
@@ -141,14 +142,15 @@ async function insertOperation(
   ])
 }
 
-function fits({ kind, from, to, fallback, location, stores, outside }: EnqueueOperation): boolean {
+function fits(operation: EnqueueOperation): boolean {
+  const { kind, from, to, fallback, location, stores, outside, change } = operation
   const isOnce = new Set(stores).size === stores.length
   if (kind === 'import') {
     const before = outside === undefined ? 'uploading' : 'queued'
     const isCourse = from.every((status) => status === before) && to === 'importing'
     return isOnce && location === null && isCourse && fallback === 'queued'
   }
-  if (outside !== undefined) return false
+  if (outside !== undefined || change !== undefined) return false
   if (kind === 'copy') return isOnce && location === null
   const placement = location?.placement
   return placement?.role === 'external' && stores.length === 1 && stores[0] === placement.store
@@ -176,8 +178,11 @@ export function enqueueOperation(
         `The image is ${image.status}; the operation needs it to be ${operation.from.join(' or ')}.`
       )
     }
+    const { location, outside, change } = operation
+    if (change !== undefined) {
+      await changeLocked(trx, caller, image.id, Number(change.version), change.fields)
+    }
     await makeRoom(trx, image, staleMs)
-    const { location, outside } = operation
     const plan = await planOf(trx, image, operation)
     const reserved = plan.reserve ?? 0
     if (outside !== undefined) await insertBlob(trx, outside.blob_id)
