@@ -52,8 +52,8 @@ function checkArrows(name, manifest) {
 /** S-19: who may open connections to other hosts, and where. What users name goes through store-http. */
 const OUTBOUND = {
   client: /^src\//,
-  // only to the identity service that the configuration names
-  api: /^src\/identity\/identity-http\.ts$/,
+  // only to services that the configuration names: for identity, and images of other regions
+  api: /^src\/(identity\/identity-http|outbound\/.*)\.ts$/,
   'store-s3': /^src\//,
   'store-chase': /^src\//,
   'store-http': /^src\//,

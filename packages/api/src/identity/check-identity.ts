@@ -1,6 +1,7 @@
 import { ConfigError } from '@tank/service'
 import type { ApiConfig } from '../config.ts'
 import type { JwtSection } from './jwt-section.ts'
+import { accountFaults } from './keystone-account.ts'
 import type { KeystoneSection } from './keystone-section.ts'
 import { hasUserInfo, isSafeForKeys } from './secure-url.ts'
 
@@ -20,30 +21,13 @@ function jwtFaults(section: JwtSection | undefined): string[] {
   return isSafeForKeys(issuer) ? [] : [`identity.jwt.issuer: ${NOT_SAFE}; or give jwksUri`]
 }
 
-function credentialFaults(section: KeystoneSection): string[] {
-  const { applicationCredentialId: id, applicationCredentialSecret: secret } = section
-  const password = ['user', 'password', 'project'] as const
-  const given = password.filter((key) => section[key] !== '')
-  if (id === '' && secret === '') {
-    return password
-      .filter((key) => section[key] === '')
-      .map((key) => `identity.keystone.${key}: missing; or give an application credential`)
-  }
-  if (given.length > 0) {
-    const keys = given.join(', ')
-    return [`identity.keystone: ${keys} do not go with an application credential; give one of them`]
-  }
-  if (id === '') return ['identity.keystone.applicationCredentialId: missing']
-  return secret === '' ? ['identity.keystone.applicationCredentialSecret: missing'] : []
-}
-
 function keystoneFaults(section: KeystoneSection | undefined): string[] {
   if (section === undefined) {
     return [
       'identity.keystone: mode keystone needs this section, with url, user, password and project, or with url and an application credential'
     ]
   }
-  const faults = credentialFaults(section)
+  const faults = accountFaults(section, 'identity.keystone')
   if (!URL.canParse(section.url)) faults.push('identity.keystone.url: is not a URL')
   if (hasUserInfo(section.url)) {
     faults.push('identity.keystone.url: credentials belong into user and password')

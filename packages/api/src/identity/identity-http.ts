@@ -1,17 +1,6 @@
-import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { ConfigError } from '@tank/service'
-import { Agent, request } from 'undici'
+import { type Agent, request } from 'undici'
+import { type AgentOptions, openAgent } from '../outbound/open-agent.ts'
 import { identityUnavailable } from './credentials.ts'
-
-export interface IdentityHttpOptions {
-  /** PEM file of the authorities that sign the server's certificate; empty: those of the system. */
-  readonly caFile: string
-  /** The key of `caFile`, as faults name it. */
-  readonly caFileKey: string
-  /** For a whole exchange, in milliseconds. */
-  readonly timeoutMs: number
-}
 
 interface IdentityRequest {
   readonly method?: 'GET' | 'POST'
@@ -35,31 +24,12 @@ export interface IdentityHttp {
 }
 
 const LARGEST_ANSWER = 1024 * 1024
-const CONNECTIONS = 16
-
-async function readAuthorities(file: string, key: string): Promise<string> {
-  try {
-    const pem = await readFile(file, 'utf8')
-    new X509Certificate(pem)
-    return pem
-  } catch (cause) {
-    const why =
-      cause instanceof Error && 'syscall' in cause ? cause.message : 'no certificate in it'
-    throw new ConfigError([`${key}: '${file}' cannot be used: ${why}`])
-  }
-}
-
-/** Opens the connections; those of the system's proxy settings are not among them. */
-export async function openIdentityHttp(options: IdentityHttpOptions): Promise<IdentityHttp> {
-  const { caFile, caFileKey, timeoutMs } = options
-  const ca = caFile === '' ? {} : { ca: await readAuthorities(caFile, caFileKey) }
-  const agent = new Agent({
-    connections: CONNECTIONS,
-    connect: { ...ca, timeout: timeoutMs, rejectUnauthorized: true },
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    maxResponseSize: LARGEST_ANSWER
-  })
+/** Opens the connections; `timeoutMs` is for a whole exchange, too. */
+export async function openIdentityHttp(
+  options: Omit<AgentOptions, 'maxResponseSize'>
+): Promise<IdentityHttp> {
+  const { timeoutMs } = options
+  const agent = await openAgent({ ...options, maxResponseSize: LARGEST_ANSWER })
   return {
     async call(wanted) {
       const signal = AbortSignal.timeout(timeoutMs)

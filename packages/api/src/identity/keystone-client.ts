@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { identityUnavailable } from './credentials.ts'
 import type { IdentityAnswer, IdentityHttp } from './identity-http.ts'
+import { authOf, tokensUrl } from './keystone-account.ts'
 import type { KeystoneSection } from './keystone-section.ts'
 import { KeystoneSession } from './keystone-session.ts'
 
@@ -26,29 +27,6 @@ const answer = Type.Object({
 /** What Keystone says about a token. */
 export type KeystoneToken = Static<typeof answer>['token']
 
-/** `POST` and `GET` of tokens, below the address of Keystone with or without its version. */
-function tokensUrl(base: string): string {
-  const root = base.replace(/\/+$/, '').replace(/\/v3$/, '')
-  return `${root}/v3/auth/tokens`
-}
-
-function authOf(section: KeystoneSection): object {
-  const { applicationCredentialId, applicationCredentialSecret, user, password } = section
-  if (applicationCredentialId !== '') {
-    const application_credential = {
-      id: applicationCredentialId,
-      secret: applicationCredentialSecret
-    }
-    return { identity: { methods: ['application_credential'], application_credential } }
-  }
-  const { userDomain, project, projectDomain } = section
-  const who = { name: user, domain: { name: userDomain }, password }
-  return {
-    identity: { methods: ['password'], password: { user: who } },
-    scope: { project: { name: project, domain: { name: projectDomain } } }
-  }
-}
-
 /** Asks Keystone about tokens (Identity API v3, `GET /v3/auth/tokens`). */
 export class KeystoneClient {
   readonly #http: IdentityHttp
@@ -62,6 +40,7 @@ export class KeystoneClient {
       http,
       tokensUrl: this.#url,
       auth: authOf(section),
+      section: 'identity.keystone',
       now
     })
   }

@@ -1,22 +1,19 @@
 import { type Static, Type } from 'typebox'
-
-const text = (description: string, fallback = '') => Type.String({ default: fallback, description })
+import {
+  KEYSTONE_URL,
+  keystoneAccountProperties,
+  keystoneConnectionProperties
+} from './keystone-account.ts'
 
 /** Section `identity.keystone` of the configuration: tokens that Keystone knows. */
 export const keystoneSection = Type.Object(
   {
     url: Type.String({
-      pattern: '^https?://[^\\s"\\\\]+$',
+      pattern: KEYSTONE_URL,
       description:
         'Mode `keystone`: the Identity API, such as https://keystone.example.org:5000/v3.'
     }),
-    user: text('Name of the user that asks about tokens; it needs the role `service` or `admin`.'),
-    password: text('Password of that user.'),
-    userDomain: text('Domain of that user, by name.', 'Default'),
-    project: text('Project of that user, by name, such as `service`.'),
-    projectDomain: text('Domain of that project, by name.', 'Default'),
-    applicationCredentialId: text('Id of an application credential, in place of user and project.'),
-    applicationCredentialSecret: text('Secret of the application credential.'),
+    ...keystoneAccountProperties('asks about tokens; it needs the role `service` or `admin`'),
     cacheSeconds: Type.Number({
       default: 60,
       minimum: 0,
@@ -30,13 +27,7 @@ export const keystoneSection = Type.Object(
       maximum: 1_000_000,
       description: 'Most tokens that are remembered.'
     }),
-    caFile: text("PEM file of the authorities for Keystone's certificate; empty: the usual ones."),
-    timeoutSeconds: Type.Number({
-      default: 5,
-      minimum: 0.05,
-      maximum: 60,
-      description: 'How long an answer of Keystone may take.'
-    })
+    ...keystoneConnectionProperties
   },
   { additionalProperties: false }
 )

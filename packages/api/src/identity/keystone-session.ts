@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { identityUnavailable } from './credentials.ts'
 import type { IdentityHttp } from './identity-http.ts'
+import { type ImageEndpoint, imageEndpoints } from './keystone-catalog.ts'
 
 export interface KeystoneSessionOptions {
   readonly http: IdentityHttp
@@ -9,11 +10,14 @@ export interface KeystoneSessionOptions {
   readonly tokensUrl: string
   /** `auth` of the request for a token: how we authenticate, and the scope. */
   readonly auth: object
+  /** The key of the account in the configuration, as messages name it. */
+  readonly section: string
   readonly now: () => number
 }
 
 interface OwnToken {
   readonly token: string
+  readonly images: readonly ImageEndpoint[]
   readonly since: number
   readonly renewAt: number
   readonly deadAt: number
@@ -27,7 +31,11 @@ const DENIED_PAUSE_MS = 10_000
 const TOO_YOUNG_MS = 2_000
 
 const grant = Type.Object({
-  token: Type.Object({ issued_at: Type.String(), expires_at: Type.String() })
+  token: Type.Object({
+    issued_at: Type.String(),
+    expires_at: Type.String(),
+    catalog: Type.Optional(Type.Unknown())
+  })
 })
 
 /** Our own token at Keystone: got when needed, renewed in time, shared by all who need it. */
@@ -43,11 +51,20 @@ export class KeystoneSession {
 
   /** @throws {TankError} IDENTITY_UNAVAILABLE when Keystone gives none */
   async token(): Promise<string> {
+    return (await this.#own()).token
+  }
+
+  /** The image services that the catalogue of our token names. */
+  async imageEndpoints(): Promise<readonly ImageEndpoint[]> {
+    return (await this.#own()).images
+  }
+
+  async #own(): Promise<OwnToken> {
     const held = this.#held
     const now = this.#options.now()
-    if (held === undefined || now >= held.deadAt) return (await this.#login()).token
+    if (held === undefined || now >= held.deadAt) return this.#login()
     if (now >= held.renewAt) this.#login().catch(() => {}) // the old one still works
-    return held.token
+    return held
   }
 
   /** Another token than this one, which Keystone does not accept any more. */
@@ -102,12 +119,13 @@ export class KeystoneSession {
     const lifetime = Date.parse(to) - Date.parse(from)
     if (!(lifetime > 0)) throw identityUnavailable(`${tokensUrl} gave a token without a life`)
     const early = Math.min(EARLY_MS, lifetime / 4)
-    return { token, since, renewAt: since + lifetime - early, deadAt: since + lifetime }
+    const images = imageEndpoints(json.token.catalog)
+    return { token, images, since, renewAt: since + lifetime - early, deadAt: since + lifetime }
   }
 
   #deny(status: number): Error {
     const error = identityUnavailable(
-      `Keystone does not accept the credentials of identity.keystone (${status}): check user, password, project and domains, or the application credential`
+      `Keystone does not accept the credentials of ${this.#options.section} (${status}): check user, password, project and domains, or the application credential`
     )
     this.#denied = { error, at: this.#options.now() }
     this.#held = undefined
