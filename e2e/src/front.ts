@@ -22,6 +22,7 @@ export async function openFront(
       response.pipe(outgoing)
     })
     onward.on('error', () => outgoing.destroy())
+    outgoing.on('close', () => onward.destroy())
     incoming.pipe(onward)
   })
   const port = await freePort()
