@@ -20,7 +20,7 @@ export const tasks = async (stack: Stack, id: string) =>
 export const importBy = (
   stack: Stack,
   id: string,
-  method: { readonly name: string; readonly uri?: unknown },
+  method: Readonly<Record<string, unknown>> & { readonly name: string },
   more: object = {},
   who: Who = P1
 ): Promise<JsonAnswer> => stack.json(who, 'POST', `/v2/images/${id}/import`, { method, ...more })

@@ -57,6 +57,7 @@ export interface Stack {
   readonly url: string
   readonly root: string
   readonly registry: RegistryClient
+  readonly databaseUrl: string
   call(who: Who | null, method: string, path: string, options?: RequestOptions): Promise<Answer>
   json(who: Who | null, method: string, path: string, body?: unknown): Promise<JsonAnswer>
   patch(who: Who, id: string, operations: unknown, dialect?: string): Promise<JsonAnswer>
@@ -151,6 +152,7 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
     url,
     root,
     registry,
+    databaseUrl: database.url,
     call,
     json,
     patch: async (who, id, operations, dialect = 'v2.1') => {

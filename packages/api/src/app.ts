@@ -31,6 +31,7 @@ import { openSigningCertificates } from './ingest/signing-certificates.ts'
 import { createLocationInspector } from './locations/inspect.ts'
 import { installOpenApi } from './openapi/install.ts'
 import { type Access, createAccess } from './policy/access.ts'
+import { openRemotes } from './remotes/remotes.ts'
 import { v2Routes } from './routes/v2/index.ts'
 import { versionRoutes } from './routes/versions.ts'
 
@@ -76,7 +77,8 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
   const { registry } = parts
   const opened = {
     ...createAccess(config),
-    signatures: createSignatures(openSigningCertificates(config.signatures))
+    signatures: createSignatures(openSigningCertificates(config.signatures)),
+    remotes: await openRemotes(config)
   }
   const copyImage = config.imports.methods.includes('copy-image')
   const minors = advertisedMinors({ stores: true, copyImage, cache: config.cache !== undefined })
@@ -108,10 +110,10 @@ function openContext(
   app: FastifyInstance,
   config: ApiConfig,
   parts: ApiParts,
-  opened: Access & Pick<ApiContext, 'signatures'>
+  opened: Access & Pick<ApiContext, 'signatures' | 'remotes'>
 ): ApiContext {
   const { registry } = parts
-  const { signatures } = opened
+  const { signatures, remotes } = opened
   const running = createRunningUploads()
   const digests = createDigestPool()
   const worker = parts.worker ?? workerName()
@@ -134,6 +136,7 @@ function openContext(
   const background = {
     ...shared,
     signatures,
+    remotes,
     reading,
     secureHashing: config.locations.secureHashing,
     stallMs: config.jobs.stallSeconds * 1000
@@ -161,6 +164,7 @@ function openContext(
     await collector.close()
     await cache?.keeper.close()
     await digests.close()
+    await remotes.close()
   })
   return {
     config,

@@ -2,9 +2,11 @@ import { type Static, Type } from 'typebox'
 import { cacheSection } from './cache/cache-section.ts'
 import { jwtSection } from './identity/jwt-section.ts'
 import { keystoneSection } from './identity/keystone-section.ts'
+import { remotesSection } from './remotes/remotes-section.ts'
 
 export { checkSignatures } from './ingest/signing-certificates.ts'
 export { checkAccess } from './policy/access.ts'
+export { checkRemotes } from './remotes/check-remotes.ts'
 
 const count = (description: string, fallback: number) =>
   Type.Integer({ description, default: fallback })
@@ -139,12 +141,13 @@ const imports = Type.Object(
       Type.Union([
         Type.Literal('glance-direct'),
         Type.Literal('web-download'),
-        Type.Literal('copy-image')
+        Type.Literal('copy-image'),
+        Type.Literal('glance-download')
       ]),
       {
         default: ['glance-direct', 'web-download', 'copy-image'],
         description:
-          'Import methods that clients may use. `web-download` is offered where a store reads the web.'
+          'Import methods that clients may use. `web-download` is offered where a store reads the web; `glance-download` needs a region, see [import.md](import.md).'
       }
     ),
     stagingStore: Type.String({
@@ -157,7 +160,8 @@ const imports = Type.Object(
       exclusiveMinimum: 0,
       maximum: 8760,
       description: 'How long staged data waits for its import. Then the image is queued again.'
-    })
+    }),
+    glanceDownload: remotesSection
   },
   { additionalProperties: false, default: {} }
 )

@@ -11,6 +11,7 @@ import type { Signatures } from './ingest/signatures.ts'
 import type { LocationInspector } from './locations/inspect.ts'
 import type { Policy } from './policy/policy.ts'
 import type { PropertyProtections } from './policy/property-protections.ts'
+import type { Remotes } from './remotes/remotes.ts'
 
 /** What the routes work with; one for each API process. */
 export interface ApiContext {
@@ -22,6 +23,7 @@ export interface ApiContext {
   readonly images: ImageMutator
   readonly ingest: IngestContext
   readonly signatures: Signatures
+  readonly remotes: Remotes
   readonly running: RunningUploads
   readonly reading: ReadContext
   /** Undefined: none is configured. */

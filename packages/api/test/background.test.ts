@@ -14,11 +14,13 @@ import { readWhole } from '../src/background/read-whole.ts'
 import { Forward } from '../src/download/forward.ts'
 import { openWithin } from '../src/download/open-within.ts'
 import { createStoreCircuits } from '../src/download/store-circuits.ts'
+import { readImportInput } from '../src/imports/import-input.ts'
 import { readImport } from '../src/imports/import-request.ts'
 import { targetStores } from '../src/imports/target-stores.ts'
 import { createDigestPool } from '../src/ingest/digests.ts'
 import { createRunningUploads } from '../src/ingest/running-uploads.ts'
 import { storeForLocation } from '../src/locations/find-store.ts'
+import type { Remotes } from '../src/remotes/remotes.ts'
 
 const log = createLogger({ level: 'silent' })
 const never = new AbortController().signal
@@ -134,12 +136,21 @@ function dataOf(size: number, sha256: string | null): ImageData {
   }
 }
 
+const remotes: Remotes = {
+  readers: [],
+  region() {
+    throw new Error('no region is asked')
+  },
+  close: async () => {}
+}
+
 function contextOf(registry: object, stores: Stores): JobContext {
   return {
     registry: registry as RegistryClient,
     reading: { stores, circuits: createStoreCircuits(1000), storeMs: 5000 },
     digests: createDigestPool(),
     signatures: { demanded: () => undefined },
+    remotes,
     cap: 2 ** 40,
     osHashAlgo: 'sha256',
     md5: true,
@@ -381,4 +392,18 @@ t.test('LA4, S-17: which store takes a location', async (t) => {
     codeOf(() => storeForLocation(storesOf({ a: {} }), 'http://ok.test/', true)),
     'FORBIDDEN'
   )
+})
+
+t.test('IMP17: only an import that was looked at names an image of another region', async (t) => {
+  const imageId = 'c0ffee00-0000-4000-8000-000000000001'
+  const method = { name: 'glance-download', glance_region: 'two', glance_image_id: imageId }
+  t.same(readImportInput({ import_req: { method } }), {
+    uri: undefined,
+    remote: { region: 'two', interface: 'public', imageId }
+  })
+  const task = { import_from: 'https://example.test/x', import_req: { method } }
+  t.same(readImportInput(task), { uri: task.import_from, remote: undefined })
+  const web = { name: 'web-download', uri: 'https://example.test/y', glance_region: 'two' }
+  t.same(readImportInput({ import_req: { method: web } }), { uri: web.uri, remote: undefined })
+  t.same(readImportInput({ import_req: 'x' }), { uri: undefined, remote: undefined })
 })

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { apiConfigSchema, checkAccess, checkSignatures } from '@tank/api/config'
+import { apiConfigSchema, checkAccess, checkRemotes, checkSignatures } from '@tank/api/config'
 import { registryConfigSchema } from '@tank/registry/config'
 import { type ConfigLayer, checkTls, loadConfig, mutualTlsSection, tlsSection } from '@tank/service'
 import { type Static, Type } from 'typebox'
@@ -133,6 +133,7 @@ export function readConfig<K extends keyof typeof schemas>(
         const below = (pointer: string, message: string) => report(`/api${pointer}`, message)
         checkAccess(api, below)
         checkSignatures(api.signatures, below)
+        checkRemotes(api, below)
       }
       // the key of another server may well be out of our reach
       const own = kind === 'registry' ? 'registry' : 'api'

@@ -143,7 +143,7 @@ export const BASE_ATTRIBUTES: ReadonlySet<string> = new Set([
 ])
 
 /** The custom properties of a document, in a map without a prototype (any name is legal). */
-export function customProperties(document: ImageDocument): Record<string, string> {
+export function customProperties(document: object): Record<string, string> {
   const properties: Record<string, string> = Object.create(null)
   for (const [key, value] of Object.entries(document)) {
     if (!BASE_ATTRIBUTES.has(key) && typeof value === 'string') properties[key] = value

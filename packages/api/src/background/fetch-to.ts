@@ -1,7 +1,9 @@
-import { type BlobFacts, isTankError } from '@tank/model'
+import { type BlobFacts, isTankError, TankError } from '@tank/model'
 import type { Store } from '@tank/store'
 import { openWithin } from '../download/open-within.ts'
+import type { Digests } from '../ingest/digests.ts'
 import type { DataSignature } from '../ingest/signatures.ts'
+import type { ExpectedDigest } from '../remotes/remote-image.ts'
 import { fromStoreError } from '../store-errors.ts'
 import { SourceFailure, type Target } from './fill-targets.ts'
 import type { JobContext, JobRun } from './job.ts'
@@ -10,22 +12,25 @@ import { readHashed, type WholeRead } from './read-whole.ts'
 
 export interface Origin {
   /** The store that reads the location. */
-  readonly store: Store
+  readonly store: Pick<Store, 'get'>
   readonly location: string
   /** What the data there has to fit. */
   readonly signature: DataSignature | undefined
+  /** The digest that its source says it has; undefined: none is known. */
+  readonly digest?: ExpectedDigest | undefined
 }
 
 async function open(
   context: JobContext,
   run: JobRun,
-  { store, location, signature }: Origin
+  { store, location, signature, digest }: Origin
 ): Promise<{ readonly read: WholeRead; readonly size: number | undefined }> {
   const { osHashAlgo, reading } = context
   try {
     const options = { range: undefined, signal: run.signal, deadlineMs: reading.storeMs }
     const { body, size } = await openWithin(store, location, options)
-    const algorithms = algorithmsFor(context, osHashAlgo)
+    const said = digest === undefined ? [] : [digest.algorithm]
+    const algorithms = [...new Set([...algorithmsFor(context, osHashAlgo), ...said])]
     const read = readHashed(context, run, body, { size, algorithms, signature })
     try {
       checkSize(context, size)
@@ -39,9 +44,18 @@ async function open(
   }
 }
 
+function checkDigest(digests: Digests, expected: ExpectedDigest | undefined): void {
+  if (expected === undefined || digests[expected.algorithm] === expected.value) return
+  throw new TankError(
+    'DATA_UNAVAILABLE',
+    'The data that came has another digest than its source says'
+  )
+}
+
 /**
  * Reads a location once and writes it to a target in the same pass. Throws SourceFailure when it is
- * the location that fails, or when its data does not fit the signature of the image.
+ * the location that fails, or when its data does not fit the signature of the image or the digest that its
+ * source says.
  */
 export async function fetchTo(
   context: JobContext,
@@ -59,7 +73,9 @@ export async function fetchTo(
     throw failure === undefined ? fromStoreError(error) : new SourceFailure(coarse(run, failure))
   }
   try {
-    return factsOf(read.body.received, await read.finish(), context.osHashAlgo)
+    const digests = await read.finish()
+    checkDigest(digests, origin.digest)
+    return factsOf(read.body.received, digests, context.osHashAlgo)
   } catch (error) {
     // the collector does it when this does not
     await store.delete(key).catch((err) => run.log.warn({ err }, 'cleaning up failed'))

@@ -31,7 +31,7 @@ export interface JobWorkerOptions {
  */
 export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const { context, handlers, running, worker, concurrency, pollMs, log } = options
-  const { registry, reading } = context
+  const { registry, reading, remotes } = context
   const kinds = Object.keys(handlers) as BackgroundKind[]
   const active = new Set<Promise<void>>()
   let timer: NodeJS.Timeout | undefined
@@ -50,7 +50,8 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
   async function claimOne(): Promise<boolean> {
     const attempt = randomUUID()
     const claimedAt = performance.now()
-    const job = await registry.claim({ worker, attempt, kinds, stores: reading.stores.names() })
+    const stores = [...reading.stores.names(), ...remotes.readers]
+    const job = await registry.claim({ worker, attempt, kinds, stores })
     if (job === null) return false
     if (closed) {
       const stopping = new TankError('SHUTTING_DOWN', 'The service is shutting down')

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { ReadContext } from '../download/blob-reader.ts'
 import type { DigestPool } from '../ingest/digests.ts'
 import type { Signatures } from '../ingest/signatures.ts'
+import type { Remotes } from '../remotes/remotes.ts'
 
 /** What all background work of this process shares. */
 export interface JobContext {
@@ -11,6 +12,7 @@ export interface JobContext {
   readonly reading: ReadContext
   readonly digests: DigestPool
   readonly signatures: Signatures
+  readonly remotes: Remotes
   /** Most bytes of one image. */
   readonly cap: number
   readonly osHashAlgo: string

@@ -13,7 +13,7 @@ export interface OpenWithinOptions {
  * a StoreError, UNAVAILABLE when the time is over, or the signal's reason.
  */
 export async function openWithin(
-  store: Store,
+  store: Pick<Store, 'get'>,
   key: string,
   { range, signal, deadlineMs }: OpenWithinOptions
 ): Promise<ImageSource> {

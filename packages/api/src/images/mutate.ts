@@ -45,6 +45,11 @@ export interface ImageMutator {
     id: string,
     change: (image: ImageDocument) => UpdateImage | undefined | Promise<UpdateImage | undefined>
   ): Promise<RawDocument>
+  /**
+   * Runs `write` with the image as it is, and again when another writer was faster: it has to reject
+   * with VERSION_CONFLICT then.
+   */
+  write<T>(caller: RegistryCaller, id: string, write: (raw: RawDocument) => Promise<T>): Promise<T>
   /** Deletes an image that still is what `check` has seen. */
   delete(caller: RegistryCaller, id: string, check: (image: ImageDocument) => void): Promise<void>
 }
@@ -80,6 +85,8 @@ export function createImageMutator(registry: RegistryClient): ImageMutator {
           return fields === undefined ? raw : registry.updateImage(caller, id, raw.version, fields)
         })
       ),
+    write: (caller, id, write) =>
+      queue.run(id.toLowerCase(), () => compareAndSet(caller, id, write)),
     delete: (caller, id, check) =>
       queue.run(id.toLowerCase(), () =>
         compareAndSet(caller, id, async (raw) => {

@@ -1,5 +1,5 @@
-import { importInput } from './import-input.ts'
 import type { ImportMethod } from './import-method.ts'
+import { importPlan } from './import-plan.ts'
 import { targetStores } from './target-stores.ts'
 
 /** Makes staged data the image's; where it was staged in a store that was asked for, no byte moves. */
@@ -8,14 +8,6 @@ export const glanceDirect: ImportMethod = {
   action: 'modify_image',
   plan({ stores, image, request, header }) {
     const targets = targetStores(stores, request, header)
-    return {
-      kind: 'import',
-      to: 'importing',
-      fallback: 'queued',
-      stores: targets,
-      must_succeed: request.allMustSucceed,
-      input: importInput(image.id, request, targets),
-      location: null
-    }
+    return importPlan(image.id, request, targets)
   }
 }

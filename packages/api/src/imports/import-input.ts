@@ -1,3 +1,5 @@
+import { isRecord } from '../locations/input.ts'
+import { type RemoteRequest, readRemoteRequest } from '../remotes/remote-request.ts'
 import type { ImportRequest } from './import-request.ts'
 
 /** The input of an import task, as the registry keeps it and people see it. */
@@ -9,14 +11,17 @@ export function importInput(
   return { image_id: imageId, import_req: request.body, backend: stores }
 }
 
-function member(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
-}
-
-/** Reads what a worker needs of the input of an import, or of an import task. */
-export function readImportInput(input: Readonly<Record<string, unknown>>): {
+/**
+ * Reads what a worker needs of the input of an import, or of an import task. What a task says beside
+ * its own keys was never looked at, and counts for nothing.
+ */
+export function readImportInput({ import_from, import_req }: Readonly<Record<string, unknown>>): {
   readonly uri: string | undefined
+  readonly remote: RemoteRequest | undefined
 } {
-  const uri = input.import_from ?? member(member(input.import_req, 'method'), 'uri')
-  return { uri: typeof uri === 'string' ? uri : undefined }
+  if (typeof import_from === 'string') return { uri: import_from, remote: undefined }
+  const method = isRecord(import_req) && isRecord(import_req.method) ? import_req.method : {}
+  const { name, uri } = method
+  if (name === 'glance-download') return { uri: undefined, remote: readRemoteRequest(method) }
+  return { uri: typeof uri === 'string' ? uri : undefined, remote: undefined }
 }

@@ -1,6 +1,7 @@
 import type { Stores } from '@tank/store'
 import { copyImage } from './copy-image.ts'
 import { glanceDirect } from './glance-direct.ts'
+import { glanceDownload } from './glance-download.ts'
 import type { ImportMethod } from './import-method.ts'
 import { webDownload } from './web-download.ts'
 
@@ -8,7 +9,8 @@ import { webDownload } from './web-download.ts'
 export const IMPORT_METHODS: ReadonlyMap<string, ImportMethod> = new Map([
   ['glance-direct', glanceDirect],
   ['web-download', webDownload],
-  ['copy-image', copyImage]
+  ['copy-image', copyImage],
+  ['glance-download', glanceDownload]
 ])
 
 /** Import methods that are on and possible: nothing is downloaded where no store reads the web. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { TankError } from '@tank/model'
-import { importInput } from './import-input.ts'
 import type { ImportMethod } from './import-method.ts'
+import { importPlan } from './import-plan.ts'
 import { targetStores } from './target-stores.ts'
 import { storeForUri } from './uri.ts'
 
@@ -19,15 +19,7 @@ export const webDownload: ImportMethod = {
     if (store === undefined) {
       throw new TankError('INVALID_REQUEST', "The 'uri' is missing or does not pass filtering")
     }
-    return {
-      kind: 'import',
-      to: 'importing',
-      fallback: 'queued',
-      stores: targets,
-      must_succeed: request.allMustSucceed,
-      input: importInput(image.id, request, targets),
-      location: null,
-      outside: { blob_id: randomUUID(), store }
-    }
+    const outside = { blob_id: randomUUID(), store }
+    return importPlan(image.id, request, targets, outside)
   }
 }

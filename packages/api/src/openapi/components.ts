@@ -187,8 +187,19 @@ const COMPONENTS = {
         type: 'object',
         required: ['name'],
         properties: {
-          name: { type: 'string', enum: ['glance-direct', 'web-download', 'copy-image'] },
-          uri: text('Where the data lies; of `web-download`')
+          name: {
+            type: 'string',
+            enum: ['glance-direct', 'web-download', 'copy-image', 'glance-download']
+          },
+          uri: text('Where the data lies; of `web-download`'),
+          glance_region: text('Region that has the image; of `glance-download`'),
+          glance_image_id: text('Id of the image there, a UUID; of `glance-download`'),
+          glance_service_interface: {
+            type: 'string',
+            enum: ['public', 'internal', 'admin'],
+            default: 'public',
+            description: 'Interface of the image service there; of `glance-download`'
+          }
         }
       },
       stores: { type: 'array', items: { type: 'string' }, description: 'Stores that get the data' },

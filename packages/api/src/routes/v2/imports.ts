@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { TankError, type TaskDocument } from '@tank/model'
-import type { FastifyInstance } from 'fastify'
+import { type ImageDocument, TankError, type TaskDocument } from '@tank/model'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { parseJsonObject } from '../../http/json.ts'
 import { registryCaller } from '../../identity/caller.ts'
+import { credentialOf } from '../../identity/credentials.ts'
 import { parseDocument } from '../../images/mutate.ts'
+import type { Change, ImportMethod } from '../../imports/import-method.ts'
 import { IMPORT_METHODS, offeredMethods } from '../../imports/import-methods.ts'
-import { readImport } from '../../imports/import-request.ts'
+import { type ImportRequest, readImport } from '../../imports/import-request.ts'
 import { listOf, refTo } from '../../openapi/components.ts'
 import { json, nothing, operation } from '../../openapi/operation.ts'
 import { imageParams, importHeaders } from '../../openapi/parameters.ts'
@@ -22,7 +24,7 @@ const importSchema = operation({
   headers: importHeaders,
   body: { 'application/json': refTo('ImportRequest') },
   answers: { 202: nothing('The import is accepted') },
-  errors: [403, 404, 409, 410, 413, 415]
+  errors: [403, 404, 409, 410, 413, 415, 503]
 })
 
 const tasksSchema = operation({
@@ -49,41 +51,76 @@ function shownTask(task: TaskDocument) {
   }
 }
 
+function demandRoom(image: ImageDocument, name: string, { from }: ImportMethod): void {
+  if (!from.includes(image.status)) {
+    throw new TankError(
+      'IMAGE_STATE',
+      `The image is ${image.status}; ${name} needs it to be ${from.join(' or ')}.`
+    )
+  }
+  if (image.container_format === null || image.disk_format === null) {
+    throw new TankError('IMAGE_STATE', 'Set disk_format and container_format of the image first')
+  }
+}
+
+type Request = FastifyRequest<{ Params: ImageParams }>
+
+/** What the image becomes along with its import, where the method says that. */
+async function lookElsewhere(
+  { config, remotes, policy, protections }: ApiContext,
+  request: Request,
+  method: ImportMethod,
+  wanted: ImportRequest
+): Promise<Change | undefined> {
+  const { imports, limits, identity, imageSizeCap: cap } = config
+  return method.look?.({
+    remotes,
+    request: wanted,
+    caller: request.caller,
+    // tokens of other issuers mean nothing to other services
+    token: identity.mode === 'keystone' ? credentialOf(request) : undefined,
+    rules: { limits, policy, protections },
+    prefixes: imports.glanceDownload.properties,
+    cap
+  })
+}
+
+async function askForImport(context: ApiContext, request: Request): Promise<void> {
+  const { registry, stores, config, policy, images } = context
+  const offered = offeredMethods(config.imports.methods, stores)
+  const wanted = readImport(parseJsonObject(request.body), offered)
+  const method = IMPORT_METHODS.get(wanted.method.name)
+  if (method === undefined) throw new TankError('INVALID_REQUEST', 'Unknown import method')
+  const caller = registryCaller(request)
+  const image = parseDocument(await registry.getImage(caller, request.params.id))
+  demandRoom(image, wanted.method.name, method)
+  method.check?.(wanted)
+  policy.demand(request.caller, method.action, image)
+  const named = request.headers['x-image-meta-store']
+  const header = typeof named === 'string' && named !== '' ? named : undefined
+  const plan = method.plan({ stores, image, request: wanted, header })
+  if (plan === undefined) return
+  const operation = { ...plan, id: randomUUID(), image_id: image.id, from: method.from }
+  const changeOf = await lookElsewhere(context, request, method, wanted)
+  if (changeOf === undefined) await registry.enqueue(caller, operation)
+  else {
+    await images.write(caller, image.id, (raw) => {
+      const change = { version: raw.version, fields: changeOf(parseDocument(raw)) }
+      return registry.enqueue(caller, { ...operation, change })
+    })
+  }
+  context.workAsked()
+}
+
 /** Import into an image, and what became of it (R10, R11). */
 export function importRoutes(app: FastifyInstance, context: ApiContext): void {
-  const { registry, stores, config, policy } = context
+  const { registry, policy } = context
 
   app.post<{ Params: ImageParams }>(
     '/images/:id/import',
     { schema: importSchema },
     async (request, reply) => {
-      const offered = offeredMethods(config.imports.methods, stores)
-      const wanted = readImport(parseJsonObject(request.body), offered)
-      const method = IMPORT_METHODS.get(wanted.method.name)
-      if (method === undefined) throw new TankError('INVALID_REQUEST', 'Unknown import method')
-      const caller = registryCaller(request)
-      const image = parseDocument(await registry.getImage(caller, request.params.id))
-      if (!method.from.includes(image.status)) {
-        throw new TankError(
-          'IMAGE_STATE',
-          `The image is ${image.status}; ${wanted.method.name} needs it to be ${method.from.join(' or ')}.`
-        )
-      }
-      if (image.container_format === null || image.disk_format === null) {
-        throw new TankError(
-          'IMAGE_STATE',
-          'Set disk_format and container_format of the image first'
-        )
-      }
-      policy.demand(request.caller, method.action, image)
-      const named = request.headers['x-image-meta-store']
-      const header = typeof named === 'string' && named !== '' ? named : undefined
-      const plan = method.plan({ stores, image, request: wanted, header })
-      if (plan !== undefined) {
-        const operation = { ...plan, id: randomUUID(), image_id: image.id, from: method.from }
-        await registry.enqueue(caller, operation)
-        context.workAsked()
-      }
+      await askForImport(context, request)
       return reply.code(202).send()
     }
   )
