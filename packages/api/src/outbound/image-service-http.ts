@@ -21,7 +21,7 @@ interface ServiceRequest {
 /** Reads from an image service that the configuration, or the catalogue that it names, has. */
 export interface ImageServiceHttp {
   /** Settles with the head of the answer, whatever its status; a redirect is not followed. */
-  get(wanted: ServiceRequest): Promise<ServiceAnswer>
+  ask(wanted: ServiceRequest): Promise<ServiceAnswer>
   close(): Promise<void>
 }
 
@@ -29,7 +29,7 @@ export interface ImageServiceHttp {
 export async function openImageServiceHttp(options: AgentOptions): Promise<ImageServiceHttp> {
   const dispatcher = await openAgent(options)
   return {
-    async get({ url, token, headers = {}, signal }) {
+    async ask({ url, token, headers = {}, signal }) {
       const answer = await request(url, {
         dispatcher,
         method: 'GET',

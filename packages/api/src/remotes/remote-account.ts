@@ -27,7 +27,8 @@ function fixed(token: string): RemoteAccount {
 /** Opens the account of a region; `section` is its place in the configuration. */
 export async function openAccount(
   { token, keystone }: Pick<RegionSection, 'token' | 'keystone'>,
-  section: string
+  section: string,
+  now: () => number
 ): Promise<RemoteAccount> {
   if (keystone === undefined) return fixed(token)
   const http = await openIdentityHttp({
@@ -40,7 +41,7 @@ export async function openAccount(
     tokensUrl: tokensUrl(keystone.url),
     auth: authOf(keystone),
     section: `${section}.keystone`,
-    now: Date.now
+    now
   })
   return {
     token: () => session.token(),

@@ -127,7 +127,7 @@ export class RemoteRegion {
     more: { readonly headers?: Readonly<Record<string, string>>; readonly signal: AbortSignal }
   ): Promise<ServiceAnswer> {
     try {
-      return await this.#http.get({ url, token, ...more })
+      return await this.#http.ask({ url, token, ...more })
     } catch (cause) {
       throw this.#unavailable('it does not answer', cause)
     }

@@ -21,9 +21,13 @@ export function readerOf(region: string): string {
   return `region:${region}`
 }
 
-async function openRegion(name: string, section: RegionSection): Promise<RemoteRegion> {
+async function openRegion(
+  name: string,
+  section: RegionSection,
+  now: () => number
+): Promise<RemoteRegion> {
   const key = `imports.glanceDownload.regions.${name}`
-  const account = await openAccount(section, key)
+  const account = await openAccount(section, key, now)
   const http = await openImageServiceHttp({
     caFile: section.caFile,
     caFileKey: `${key}.caFile`,
@@ -33,17 +37,21 @@ async function openRegion(name: string, section: RegionSection): Promise<RemoteR
 }
 
 /**
- * Opens what reaches the configured regions; nothing is asked yet.
+ * Opens what reaches the configured regions; nothing is asked yet. `now` is the clock that tokens live
+ * by, in milliseconds since 1970.
  *
  * @throws {ConfigError} with everything that is wrong with them
  */
-export async function openRemotes(config: ApiConfig): Promise<Remotes> {
+export async function openRemotes(
+  config: Pick<ApiConfig, 'identity' | 'imports'>,
+  now: () => number = Date.now
+): Promise<Remotes> {
   const faults: string[] = []
   checkRemotes(config, (pointer, message) => faults.push(`${pointer}: ${message}`))
   if (faults.length > 0) throw new ConfigError(faults)
   const regions = new Map<string, RemoteRegion>()
   for (const [name, section] of Object.entries(config.imports.glanceDownload.regions)) {
-    regions.set(name, await openRegion(name, section))
+    regions.set(name, await openRegion(name, section, now))
   }
   return {
     readers: [...regions.keys()].map(readerOf),

@@ -25,6 +25,8 @@ export class FakeKeystone {
   /** In place of the usual answer about a token. */
   body: object | undefined
   lifetimeSeconds = 3600
+  /** That goes with our tokens. */
+  catalog: object | undefined
   /** Our token of the last question. */
   used = ''
 
@@ -80,6 +82,7 @@ export class FakeKeystone {
     response.writeHead(201, { 'x-subject-token': token }).end(
       JSON.stringify({
         token: {
+          catalog: this.catalog,
           issued_at: new Date(issued).toISOString(),
           expires_at: new Date(issued + this.lifetimeSeconds * 1000).toISOString()
         }
