@@ -42,7 +42,8 @@ t.test('overrides of the policy', async (t) => {
         get_members: 'rule:add_member',
         modify_member: 'role:admin',
         copy_image: 'rule:modify_image',
-        fetch_image_location: 'project_id:ops'
+        fetch_image_location: 'project_id:ops',
+        see_any_image: "role:auditor or (role:support and 'shared':%(visibility)s)"
       }
     }
   })
@@ -99,6 +100,36 @@ t.test('overrides of the policy', async (t) => {
     t.equal((await stack.patch({ ...P1, roles: 'publisher' }, id, publish)).status, 200)
     t.equal(await get(P2), 200)
   })
+
+  await t.test(
+    'POL7, VS4: who is shown more sees it in lists and by id, and may no more',
+    async (t) => {
+      const auditor: Who = { project: 'P9', roles: 'auditor,reader' }
+      const support: Who = { project: 'P9', roles: 'support,member' }
+      const { id } = await make({ visibility: 'private', name: 'of P1' })
+      const shared = await make({ visibility: 'shared', name: 'shared with nobody' })
+      const path = `/v2/images/${id}`
+      const status = async (who: Who, method: string, url: string) =>
+        (await stack.json(who, method, url)).status
+      const names = async (who: Who, query = '') => {
+        const { body } = await stack.json(who, 'GET', `/v2/images?owner=P1&limit=1000${query}`)
+        return body.images.map((image: Doc) => image.name)
+      }
+      t.match(await names(auditor), ['shared with nobody', 'of P1'])
+      t.equal((await names(auditor, `&marker=${shared.id}&visibility=private`))[0], 'of P1')
+      t.equal(await status(P2, 'GET', `/v2/images?marker=${id}`), 400)
+      t.same(await names(support, '&name=shared%20with%20nobody'), ['shared with nobody'])
+      t.same(await names(support, '&visibility=private'), [])
+      t.equal(await status(support, 'GET', `/v2/images/${shared.id}`), 200)
+      t.equal(await status(support, 'GET', path), 404)
+      t.equal(await status(auditor, 'GET', path), 200)
+      t.same((await stack.json(auditor, 'GET', `${path}/tasks`)).body.tasks, [])
+      t.equal(await status(auditor, 'GET', `${path}/file`), 403)
+      t.equal((await stack.call(auditor, 'DELETE', path)).status, 403)
+      t.equal(await status(auditor, 'GET', '/v2/tasks'), 403, 'it is no administrator')
+      t.equal(await status({ ...auditor, roles: 'auditor' }, 'GET', path), 403, 'get_image says no')
+    }
+  )
 
   await t.test('POL7: members, copies, locations', async (t) => {
     const { id } = await make()

@@ -368,6 +368,7 @@ class HttpRegistryClient implements Omit<RegistryClient, keyof OtherCalls> {
     if (caller.project !== null) headers.push('tank-project', encodeURIComponent(caller.project))
     if (caller.user !== null) headers.push('tank-user', encodeURIComponent(caller.user))
     if (caller.scope === 'all') headers.push('tank-scope', 'all')
+    if (caller.sees?.length) headers.push('tank-sees', caller.sees.join(','))
     if (caller.requestId !== '') headers.push('x-openstack-request-id', caller.requestId)
     if (version !== undefined) headers.push('if-match', `"${version}"`)
     if (body !== undefined) headers.push('content-type', 'application/json')

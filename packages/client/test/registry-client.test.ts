@@ -27,7 +27,8 @@ t.test('passes documents on as bytes, with version and caller', async (t) => {
   t.equal(image.body.toString(), '{"id": "as it is"}')
   t.equal(image.version, '17')
   await client.getImage(admin, ID)
-  const [first, second] = server.requests
+  await client.getImage({ ...caller, sees: ['private', 'shared'] }, ID)
+  const [first, second, third] = server.requests
   t.equal(first?.url, '/v1/images/a%2Fb')
   t.match(first?.headers, {
     authorization: 'Bearer shh',
@@ -36,6 +37,8 @@ t.test('passes documents on as bytes, with version and caller', async (t) => {
     'x-openstack-request-id': 'req-1'
   })
   t.notOk(first?.headers['tank-scope'])
+  t.notOk(first?.headers['tank-sees'])
+  t.equal(third?.headers['tank-sees'], 'private,shared')
   t.equal(second?.headers['tank-scope'], 'all')
   t.notOk(second?.headers['tank-project'])
 })

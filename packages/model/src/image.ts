@@ -15,6 +15,9 @@ export type ImageStatus = (typeof IMAGE_STATUSES)[number]
 /** Who may see an image. */
 export const VISIBILITIES = ['public', 'private', 'shared', 'community'] as const
 export type Visibility = (typeof VISIBILITIES)[number]
+/** Images that are so are not found by strangers. */
+export const CLOSED_VISIBILITIES = ['private', 'shared'] as const satisfies readonly Visibility[]
+export type ClosedVisibility = (typeof CLOSED_VISIBILITIES)[number]
 
 export const CONTAINER_FORMATS = [
   'ami',

@@ -1,14 +1,22 @@
-import type { ImageFields, ImageStatus, MemberStatus, Visibility } from './image.ts'
+import type {
+  ClosedVisibility,
+  ImageFields,
+  ImageStatus,
+  MemberStatus,
+  Visibility
+} from './image.ts'
 
 /**
  * On whose behalf the API calls the registry. It travels in the headers `tank-project`, `tank-user`
- * (percent-encoded), `tank-scope` and `x-openstack-request-id`.
+ * (percent-encoded), `tank-scope`, `tank-sees` (words between commas) and `x-openstack-request-id`.
  */
 export interface RegistryCaller {
   readonly project: string | null
   readonly user: string | null
   /** `all`: an administrator, sees every image. `project`: sees what the project may see. */
   readonly scope: 'all' | 'project'
+  /** Of images that are so, the caller sees every one, whosever it is; needs no scope `all`. */
+  readonly sees?: readonly ClosedVisibility[]
   readonly requestId: string
 }
 

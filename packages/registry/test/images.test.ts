@@ -37,6 +37,9 @@ t.test('caller headers', async (t) => {
   t.equal((await call({}, 'GET', '/images', undefined, odd)).json.code, 'INVALID_REQUEST')
   const scope = { 'tank-scope': 'everything' }
   t.equal((await call({}, 'GET', '/images', undefined, scope)).json.code, 'INVALID_REQUEST')
+  for (const sees of ['public', 'all', 'private;shared', 'private,']) {
+    t.equal((await call({ sees }, 'GET', '/images')).json.code, 'INVALID_REQUEST', sees)
+  }
 })
 
 t.test('CRE1 defaults', async (t) => {
@@ -179,7 +182,7 @@ t.test('S-52 CRE5-CRE8 CRE14 CRE15 input is checked here too', async (t) => {
   t.equal((await call(p1, 'POST', '/images', newImage(fits))).status, 201, 'code points count')
 })
 
-t.test('SHW2 SHW3 VIS6 who may see an image by its id', async (t) => {
+t.test('SHW2 SHW3 VIS6 POL7 who may see an image by its id', async (t) => {
   const member = { project: 'M' }
   const stranger = { project: 'S' }
   const nobody = {}
@@ -203,6 +206,15 @@ t.test('SHW2 SHW3 VIS6 who may see an image by its id', async (t) => {
     const rejected = await call(member, 'GET', `/images/${id}`)
     t.equal(rejected.status, sees[1] ? 200 : 404, 'a rejected member still sees it')
   }
+  const sees = (visibility: string) => ({ project: 'S', sees: visibility })
+  const hidden = await create(registry, p1, { visibility: 'private' })
+  for (const path of ['', '/data', '/members', '/tasks']) {
+    const url = `/images/${hidden.id}${path}`
+    t.equal((await call(sees('private'), 'GET', url)).status, 200, `a wider scope ${path}`)
+    t.equal((await call(sees('shared,private'), 'GET', url)).status, 200)
+    t.equal((await call(sees('shared'), 'GET', url)).status, 404, 'of another visibility')
+  }
+  t.equal((await call(sees('private'), 'GET', '/usage/P1')).status, 403, 'no right but to see')
   const ownerless = await create(registry, admin, { owner: null, visibility: 'private' })
   t.equal((await call(stranger, 'GET', `/images/${ownerless.id}`)).status, 200, 'VIS6')
   for (const id of [randomUUID(), 'plain-name', '%20', "x'--"]) {

@@ -50,7 +50,7 @@ const refused = async (caller: TestCaller, search: string) => {
   return answer.status === 400 && answer.json.code === 'INVALID_QUERY'
 }
 
-t.test('VIS1 VIS2 VIS3 the grid VS7', async (t) => {
+t.test('VIS1 VIS2 VIS3 POL7 the grid VS7, and what a wider scope adds', async (t) => {
   const grid = await openRegistry(t)
   const admin: TestCaller = { project: 'g0', scope: 'all' }
   const kinds = ['public', 'private', 'shared', 'community']
@@ -63,6 +63,8 @@ t.test('VIS1 VIS2 VIS3 the grid VS7', async (t) => {
     (await list(caller, search, grid)).images.length
   const g1 = { project: 'g1' }
   const adminNobody: TestCaller = { scope: 'all' }
+  const auditor: TestCaller = { project: 'g1', sees: 'private,shared' }
+  const seesShared: TestCaller = { project: 'g1', sees: 'shared' }
   const expected: [caller: TestCaller, search: string, images: number][] = [
     [g1, '', 7],
     [admin, '', 13],
@@ -92,7 +94,23 @@ t.test('VIS1 VIS2 VIS3 the grid VS7', async (t) => {
     [admin, 'owner=g0', 4],
     [admin, 'owner=g1&visibility=all', 4],
     [admin, 'owner=g1&visibility=community', 1],
-    [adminNobody, 'owner=g1', 3]
+    [adminNobody, 'owner=g1', 3],
+    [auditor, '', 13],
+    [auditor, 'visibility=all', 16],
+    [auditor, 'visibility=private', 4],
+    [auditor, 'visibility=shared', 4],
+    [auditor, 'visibility=community', 4],
+    [auditor, 'owner=g1', 4],
+    [auditor, 'owner=g2', 3],
+    [auditor, 'owner=g2&visibility=all', 4],
+    [auditor, 'owner=g2&visibility=private', 1],
+    [{ sees: 'private,shared' }, '', 12],
+    [{ sees: 'private,shared' }, 'visibility=all', 16],
+    [seesShared, '', 10],
+    [seesShared, 'visibility=all', 13],
+    [seesShared, 'visibility=private', 1],
+    [seesShared, 'visibility=shared', 4],
+    [seesShared, 'owner=g2', 2]
   ]
   for (const [caller, search, images] of expected) {
     t.equal(await count(caller, search), images, `${JSON.stringify(caller)} ${search}`)
@@ -101,6 +119,10 @@ t.test('VIS1 VIS2 VIS3 the grid VS7', async (t) => {
   }
   t.match((await list(g1, 'visibility=community', grid)).names, /g2 community/, 'VIS2')
   t.match(await count(g1, 'owner=g1&visibility=shared'), 1)
+  const [hidden] = (await list(auditor, 'owner=g2&visibility=private', grid)).images
+  const after = `limit=5&marker=${hidden?.id}`
+  t.equal((await grid.call(auditor, 'GET', `/images?${after}`)).status, 200)
+  t.equal((await grid.call(g1, 'GET', `/images?${after}`)).json.code, 'INVALID_QUERY')
 })
 
 t.test('LST17 MEM2 MEM3 member_status', async (t) => {

@@ -12,6 +12,7 @@ export interface TestCaller {
   readonly project?: string | null
   readonly user?: string
   readonly scope?: 'all' | 'project'
+  readonly sees?: string
 }
 
 export interface Answer {
@@ -61,11 +62,12 @@ export async function createDatabase(t: Test): Promise<string> {
   return url.href
 }
 
-function callerHeaders({ project = null, user, scope }: TestCaller): Record<string, string> {
+function callerHeaders({ project = null, user, scope, sees }: TestCaller): Record<string, string> {
   return {
     ...(project === null ? {} : { 'tank-project': encodeURIComponent(project) }),
     ...(user === undefined ? {} : { 'tank-user': encodeURIComponent(user) }),
-    ...(scope === undefined ? {} : { 'tank-scope': scope })
+    ...(scope === undefined ? {} : { 'tank-scope': scope }),
+    ...(sees === undefined ? {} : { 'tank-sees': sees })
   }
 }
 

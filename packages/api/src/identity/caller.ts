@@ -1,4 +1,4 @@
-import type { RegistryCaller } from '@tank/model'
+import type { ClosedVisibility, RegistryCaller } from '@tank/model'
 import type { FastifyRequest } from 'fastify'
 
 /** Who sent a request, as one of the identity modes found out. */
@@ -16,6 +16,8 @@ export interface Caller {
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller
+    /** The visibilities of which the policy shows the caller every image. */
+    readonly sees: readonly ClosedVisibility[]
   }
 }
 
@@ -60,6 +62,7 @@ export function registryCaller(request: FastifyRequest): RegistryCaller {
     project: caller.project,
     user: caller.user,
     scope: isAdmin(caller) ? 'all' : 'project',
+    sees: request.sees,
     requestId: request.id
   }
 }

@@ -1,7 +1,7 @@
 import { METADEF_ACTIONS } from './metadef-actions.ts'
 
 /** What the rule of an action can look at beside the caller. */
-export type Scope = 'caller' | 'image' | 'member'
+export type Scope = 'caller' | 'visibility' | 'image' | 'member'
 
 export interface ActionEntry {
   /** The default rule, in the language of `readRule`. */
@@ -38,6 +38,11 @@ const writes = (scope: Scope, rule: string, about: string): ActionEntry => ({
 export const ACTIONS = {
   get_images: reads('caller', 'role:reader', 'list images'),
   get_image: reads('caller', 'role:reader', 'show an image, its members and its tasks'),
+  see_any_image: reads(
+    'visibility',
+    '!',
+    'see every image of a visibility, whosever it is; administrators always do'
+  ),
   download_image: reads('image', 'role:member', 'read the data of an image'),
   download_from_store: reads('image', 'role:member', 'say which store to read from (`prefer`)'),
   download_deactivated: reads('image', 'role:admin', 'read the data of a deactivated image'),

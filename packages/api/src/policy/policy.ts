@@ -1,4 +1,4 @@
-import { TankError } from '@tank/model'
+import { CLOSED_VISIBILITIES, type ClosedVisibility, TankError } from '@tank/model'
 import type { Caller } from '../identity/caller.ts'
 import { ACTIONS, type Action } from './actions.ts'
 import type { ImageFacts } from './rule.ts'
@@ -9,6 +9,8 @@ export interface Policy {
   may(caller: Caller, action: Action, image?: ImageFacts | null, member?: string | null): boolean
   /** Throws FORBIDDEN, with a sentence that names what was refused, unless the caller may. */
   demand(caller: Caller, action: Action, image?: ImageFacts | null, member?: string | null): void
+  /** The visibilities of which the caller sees every image: the scope that the registry is given. */
+  sees(caller: Caller): readonly ClosedVisibility[]
 }
 
 /** The policy that a rule book makes. */
@@ -20,6 +22,10 @@ export function createPolicy(book: RuleBook): Policy {
     demand(caller, action, image, member) {
       if (may(caller, action, image, member)) return
       throw new TankError('FORBIDDEN', `You are not authorized to complete ${action} action.`)
-    }
+    },
+    sees: (caller) =>
+      CLOSED_VISIBILITIES.filter((visibility) =>
+        may(caller, 'see_any_image', { owner: null, visibility })
+      )
   }
 }

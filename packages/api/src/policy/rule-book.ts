@@ -9,14 +9,16 @@ export type Overrides = Readonly<Record<string, string>>
 
 const SEEN: Readonly<Record<Scope, ReadonlySet<string>>> = {
   caller: new Set(),
+  visibility: new Set(['visibility']),
   image: new Set(['owner', 'project_id', 'visibility']),
   member: new Set(['owner', 'project_id', 'visibility', 'member_id'])
 }
 
 function whyUnseen(pointer: string, scope: Scope): string {
   if (pointer === placeOf('get_images') || pointer === placeOf('get_image')) {
-    return 'which images a caller sees follows from their visibility; this rule only says who may ask'
+    return 'this rule only says who may ask; see_any_image says who sees more than visibility gives'
   }
+  if (scope === 'visibility') return 'of images it knows the visibility alone'
   return scope === 'caller' ? 'there is no image to look at' : 'there is no member to look at'
 }
 

@@ -112,7 +112,9 @@ t.test('POL6: what cannot be read is refused with its place', async (t) => {
     [{ modify_image: 'rule:modify_image' }, /refers to itself: modify_image → modify_image/],
     [{ modify_image: 'project_id:%(member_id)s' }, /there is no member to look at/],
     [{ stores_info_detail: 'project_id:%(owner)s' }, /there is no image to look at/],
-    [{ get_image: 'project_id:%(owner)s' }, /which images a caller sees follows from/],
+    [{ get_image: 'project_id:%(owner)s' }, /this rule only says who may ask; see_any_image says/],
+    [{ see_any_image: 'project_id:%(owner)s' }, /of images it knows the visibility alone/],
+    [{ see_any_image: 'rule:modify_image' }, /cannot use %\(owner\)s \(in rule:modify_image\)/],
     [{ get_images: 'rule:modify_image' }, /cannot use %\(owner\)s \(in rule:modify_image\)/]
   ]
   for (const [policy, message] of cases) {
@@ -151,4 +153,20 @@ t.test('POL7: callers that read only never write, whatever a rule says', async (
   const through = caller({ roles: 'reader', serviceRoles: 'service' })
   t.equal(policy.may(through, 'add_image_location', image), true, 'a service sends it on')
   t.equal(policy.may(through, 'delete_image', image), false)
+})
+
+t.test('POL7: see_any_image is the scope that the registry is given', async (t) => {
+  const cases: [rule: string, roles: string, sees: string[]][] = [
+    ['role:auditor', 'auditor', ['private', 'shared']],
+    ['role:auditor', 'member', []],
+    ["role:support and 'shared':%(visibility)s", 'support', ['shared']],
+    ["role:auditor or not 'shared':%(visibility)s", 'reader', ['private']],
+    ["'public':%(visibility)s", 'reader', []],
+    ['project_id:P1', '', ['private', 'shared']],
+    ['!', 'admin', []]
+  ]
+  for (const [rule, roles, sees] of cases) {
+    t.same(policyOf({ see_any_image: rule }).sees(caller({ roles })), sees, `${rule}: ${roles}`)
+  }
+  t.same(policyOf({}).sees(caller({ roles: 'member,service' })), [], 'by default nobody')
 })

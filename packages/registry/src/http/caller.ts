@@ -1,4 +1,11 @@
-import { isStorableText, type RegistryCaller, TankError, textLength } from '@tank/model'
+import {
+  CLOSED_VISIBILITIES,
+  type ClosedVisibility,
+  isStorableText,
+  type RegistryCaller,
+  TankError,
+  textLength
+} from '@tank/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 
@@ -28,6 +35,19 @@ function identity(request: FastifyRequest, header: string): string | null {
   return text
 }
 
+function readSees(request: FastifyRequest): ClosedVisibility[] {
+  const given = request.headers['tank-sees']
+  if (given === undefined || given === '') return []
+  return String(given)
+    .split(',')
+    .map((word) => {
+      const known = CLOSED_VISIBILITIES.find((visibility) => visibility === word.trim())
+      if (known !== undefined) return known
+      const words = CLOSED_VISIBILITIES.join(' and ')
+      throw new TankError('INVALID_REQUEST', `The header tank-sees takes ${words}, with commas.`)
+    })
+}
+
 function readCaller(request: FastifyRequest): RegistryCaller {
   const scope = request.headers['tank-scope'] ?? 'project'
   if (scope !== 'all' && scope !== 'project') {
@@ -37,6 +57,7 @@ function readCaller(request: FastifyRequest): RegistryCaller {
     project: identity(request, 'tank-project'),
     user: identity(request, 'tank-user'),
     scope,
+    sees: readSees(request),
     requestId: request.id
   }
 }

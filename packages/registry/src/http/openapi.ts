@@ -8,7 +8,7 @@ const OPENAPI: FastifyDynamicSwaggerOptions = {
       title: 'Tank Registry API',
       version: '1.0.0',
       description:
-        'Records of images, where their bytes lie, and what is in progress. Callers send the shared secret as a bearer token and, of whom they act for, the headers `tank-project` and `tank-user` (percent-encoded) and `tank-scope` (`project`, or `all` for administrators). Errors are RFC 9457 problems with a `code`.',
+        'Records of images, where their bytes lie, and what is in progress. Callers send the shared secret as a bearer token and, of whom they act for, the headers `tank-project` and `tank-user` (percent-encoded) and `tank-scope` (`project`, or `all` for administrators) and `tank-sees` (`private`, `shared` or both with a comma: visibilities of which the caller sees every image). Errors are RFC 9457 problems with a `code`.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
     },
     components: { securitySchemes: { secret: { type: 'http', scheme: 'bearer' } } },

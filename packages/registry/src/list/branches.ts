@@ -31,16 +31,20 @@ function ownBranches(query: ListQuery, project: string): Branch[] {
 
 function projectBranches(caller: RegistryCaller, query: ListQuery): Branch[] {
   const { visibility, conditions } = query
-  // everyone sees all of these, so nobody's own have to be told apart
-  if (visibility === 'public' || visibility === 'community') return [branch(is(visibility))]
-  const open: Visibility[] =
-    visibility === 'all' ? ['public', 'community'] : visibility === undefined ? ['public'] : []
+  const sees: readonly Visibility[] = caller.sees ?? []
+  const reach: readonly Visibility[] = ['public', 'community', ...sees]
+  const narrow = reach.find((kind) => kind === visibility)
+  // the caller sees all of these, so its own have not to be told apart
+  if (narrow !== undefined) return [branch(is(narrow))]
+  const open: readonly Visibility[] =
+    visibility === 'all' ? reach : visibility === undefined ? ['public', ...sees] : []
   if (caller.project === null) return open.map((kind) => branch(is(kind)))
   const project = conditions.value(caller.project)
   const own = ownBranches(query, project)
   if (conditions.owner === caller.project) return own
   const others = open.map((kind) => branch(is(kind), `i.owner IS DISTINCT FROM ${project}`))
-  const shared = visibility === 'private' ? [] : [sharedBranch(query, project)]
+  const isCovered = visibility === 'private' || sees.includes('shared')
+  const shared = isCovered ? [] : [sharedBranch(query, project)]
   return [...(conditions.owner === undefined ? own : []), ...others, ...shared]
 }
 

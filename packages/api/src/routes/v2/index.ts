@@ -28,6 +28,11 @@ export function v2Routes(context: ApiContext): FastifyPluginAsync {
     app.setErrorHandler(v2ErrorHandler)
     onlyDescribe(app)
     await registerIdentity(app, context.config.identity, context.registry)
+    app.decorateRequest('sees', {
+      getter() {
+        return context.policy.sees(this.caller)
+      }
+    })
     app.setNotFoundHandler((request) => {
       throw notFoundError(app, request.method, request.url)
     })
