@@ -21,6 +21,12 @@ export type ClientOwnErrorCode =
   | 'NO_DIGEST'
   | 'DIGEST_MISMATCH'
   | 'SIZE_MISMATCH'
+  /** Options or variables that do not fit together, or some that are missing. */
+  | 'MISCONFIGURED'
+  /** The catalogue of the identity service names no image service. */
+  | 'NO_ENDPOINT'
+  /** The catalogue names several. */
+  | 'AMBIGUOUS_ENDPOINT'
   /** Several images bear the name. */
   | 'AMBIGUOUS_NAME'
   /** The server could not bring the data of an image in, and says why. */
@@ -35,6 +41,7 @@ export type TankClientErrorCode = TankErrorCode | ClientOwnErrorCode
 export interface TankClientErrorOptions extends ErrorOptions {
   readonly status?: number | undefined
   readonly requestId?: string | undefined
+  readonly retryAfter?: number | undefined
 }
 
 /** A failed call: test `code`; show `message` to people, `requestId` to operators. */
@@ -44,12 +51,15 @@ export class TankClientError extends Error {
   /** HTTP status, undefined when there was no answer. */
   readonly status: number | undefined
   readonly requestId: string | undefined
+  /** Seconds after which the server wants to be asked again, where it says so. */
+  readonly retryAfter: number | undefined
 
   constructor(code: TankClientErrorCode, message: string, options: TankClientErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.status = options.status
     this.requestId = options.requestId
+    this.retryAfter = options.retryAfter
   }
 }
 
@@ -90,7 +100,15 @@ export function answerToError(answer: Answer): TankClientError {
   const message = said.message === '' ? `the server answered ${status}` : said.message
   const header = answer.headers['x-openstack-request-id'] ?? answer.headers['x-request-id']
   const requestId = said.requestId ?? (Array.isArray(header) ? header[0] : header)
-  return new TankClientError(code, message, { status, requestId })
+  const retryAfter = readRetryAfter(answer.headers['retry-after'])
+  return new TankClientError(code, message, { status, requestId, retryAfter })
+}
+
+/** Seconds, or a date (RFC 9110, 10.2.3). */
+function readRetryAfter(header: string | undefined): number | undefined {
+  if (header === undefined || header.trim() === '') return undefined
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1_000
+  return Number.isNaN(seconds) ? undefined : Math.max(seconds, 0)
 }
 
 const TRANSPORT_CODES: Readonly<Record<TransportError['reason'], TankClientErrorCode>> = {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
-import type { Auth } from './auth.ts'
-import { answerToError, TankClientError, transportToError } from './errors.ts'
+import type { Auth } from './auth/auth.ts'
+import { answerToError, isTankClientError, TankClientError, transportToError } from './errors.ts'
 import { type Answer, type Transport, TransportError } from './transport.ts'
 
 export interface ImageHttpOptions {
@@ -12,7 +12,7 @@ export interface ImageHttpOptions {
   readonly retryDelayMs: number
 }
 
-interface JsonRequest {
+export interface JsonRequest {
   readonly method: Dispatcher.HttpMethod
   /** Path and query below the service's URL, such as `/v2/images`. */
   readonly path: string
@@ -38,12 +38,13 @@ export interface ImageHttp {
   readonly options: ImageHttpOptions
   call(request: JsonRequest): Promise<Answer>
   /** Headers that every request carries. */
-  headers(): Promise<Record<string, string>>
+  headers(signal: AbortSignal | undefined): Promise<Record<string, string>>
   /** The token of these headers was refused. True when the next headers may have another. */
   refuse(headers: Readonly<Record<string, string>>): boolean
   /** Sends with a token, and once more with the next one when that is refused. */
   authorised<A extends { readonly status: number }>(
-    send: (headers: Record<string, string>) => Promise<A>
+    send: (headers: Record<string, string>) => Promise<A>,
+    signal: AbortSignal | undefined
   ): Promise<A>
   /** Waits before try number `attempt` (from 0), as long as an answer asked for if it did. */
   pause(attempt: number, error: unknown, signal: AbortSignal | undefined): Promise<void>
@@ -54,16 +55,16 @@ export function createImageHttp(transport: Transport, options: ImageHttpOptions)
     transport,
     options,
     call: (request) => callWithRetries(http, request),
-    headers: () => headersOf(options),
+    headers: (signal) => headersOf(options, signal),
     refuse: (headers) => {
       const token = headers[TOKEN]
       return token !== undefined && options.auth?.refuse(token) === true
     },
-    async authorised(send) {
-      const headers = await http.headers()
+    async authorised(send, signal) {
+      const headers = await http.headers(signal)
       const answer = await send(headers)
       if (answer.status !== 401 || !http.refuse(headers)) return answer
-      return send(await http.headers())
+      return send(await http.headers(signal))
     },
     pause: (attempt, error, signal) => pause(options.retryDelayMs, attempt, error, signal)
   }
@@ -72,11 +73,30 @@ export function createImageHttp(transport: Transport, options: ImageHttpOptions)
 
 const TOKEN = 'x-auth-token'
 
-async function headersOf(options: ImageHttpOptions): Promise<Record<string, string>> {
+async function headersOf(
+  options: ImageHttpOptions,
+  signal: AbortSignal | undefined
+): Promise<Record<string, string>> {
   const headers: Record<string, string> = { accept: '*/*', ...options.headers }
-  const token = await options.auth?.token()
+  const token = await unlessAborted(options.auth?.token(), signal)
   if (token !== undefined && token !== '') headers[TOKEN] = token
   return headers
+}
+
+/** The promise, or the reason of the signal, whichever comes first. */
+async function unlessAborted<T>(promise: T | Promise<T>, signal?: AbortSignal): Promise<T> {
+  signal?.throwIfAborted()
+  if (signal === undefined || !(promise instanceof Promise)) return promise
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort)
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }
 
 async function callWithRetries(http: ImageHttp, request: JsonRequest): Promise<Answer> {
@@ -108,21 +128,23 @@ async function send(http: ImageHttp, request: JsonRequest): Promise<Outcome> {
   const { body, contentType = 'application/json' } = request
   const typed = body === undefined ? undefined : { 'content-type': contentType }
   try {
-    const answer = await http.authorised((headers) =>
-      http.transport.call({
-        method: request.method,
-        path: request.path,
-        headers: Object.entries({ ...headers, ...request.headers, ...typed }).flat(),
-        body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
-        timeoutMs: http.options.timeoutMs,
-        signal: request.signal
-      })
+    const answer = await http.authorised(
+      (headers) =>
+        http.transport.call({
+          method: request.method,
+          path: request.path,
+          headers: Object.entries({ ...headers, ...request.headers, ...typed }).flat(),
+          body: body === undefined || typeof body === 'string' ? body : JSON.stringify(body),
+          timeoutMs: http.options.timeoutMs,
+          signal: request.signal
+        }),
+      request.signal
     )
     const { status } = answer
     if ((status >= 200 && status < 300) || request.accept?.includes(status)) {
       return { answer, error: undefined }
     }
-    const error = withRetryAfter(answerToError(answer), answer)
+    const error = answerToError(answer)
     const passing = status === 502 || status === 504
     return { answer, error, unsent: status === 503, passing }
   } catch (error) {
@@ -133,15 +155,7 @@ async function send(http: ImageHttp, request: JsonRequest): Promise<Outcome> {
   }
 }
 
-const retryAfter = new WeakMap<Error, number>()
 const LONGEST_PAUSE_MS = 30_000
-
-/** Remembers how long the server asked to be left alone. */
-export function withRetryAfter<E extends Error>(error: E, answer: Pick<Answer, 'headers'>): E {
-  const seconds = Number(answer.headers['retry-after'])
-  if (Number.isFinite(seconds) && seconds > 0) retryAfter.set(error, seconds * 1_000)
-  return error
-}
 
 async function pause(
   delayMs: number,
@@ -150,7 +164,7 @@ async function pause(
   signal: AbortSignal | undefined
 ): Promise<void> {
   const backoff = delayMs * 2 ** attempt * (0.75 + Math.random() / 2)
-  const asked = error instanceof Error ? (retryAfter.get(error) ?? 0) : 0
+  const asked = isTankClientError(error) ? (error.retryAfter ?? 0) * 1_000 : 0
   const wait = Math.min(Math.max(backoff, asked), LONGEST_PAUSE_MS)
   try {
     await sleep(wait, undefined, signal === undefined ? {} : { signal })

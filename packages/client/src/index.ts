@@ -9,7 +9,17 @@ export type {
   Visibility
 } from '@tank/model'
 export { customProperties } from '@tank/model'
-export type { Auth, TokenSource } from './auth.ts'
+export type { Auth, CatalogAuth, EndpointChoice, TokenSource } from './auth/auth.ts'
+export { type ClientCredentialsOptions, clientCredentialsAuth } from './auth/client-credentials.ts'
+export { authFromEnvironment, type Environment, type EnvironmentAuth } from './auth/environment.ts'
+export type { IdentityOptions } from './auth/identity-call.ts'
+export {
+  type ApplicationCredentialOptions,
+  applicationCredentialAuth,
+  type KeystoneOptions,
+  type PasswordOptions,
+  passwordAuth
+} from './auth/keystone.ts'
 export type { Cache, CacheContent, CachedImage } from './cache.ts'
 export type { DownloadOptions, DownloadResult } from './download/request.ts'
 export {
@@ -32,6 +42,7 @@ export type {
   WaitOptions
 } from './imports.ts'
 export type { ImageLocation, Locations, NewLocation } from './locations.ts'
+export { type OpenTankClientOptions, openTankClient } from './open-tank-client.ts'
 export type { ListOptions, ListValue } from './pages.ts'
 export {
   createRegistryClient,

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { ReadableStream } from 'node:stream/web'
 import { answerToError, TankClientError, transportToError } from './errors.ts'
 import { startIdleWatch } from './idle.ts'
-import { type ImageHttp, withRetryAfter } from './image-http.ts'
+import type { ImageHttp } from './image-http.ts'
 import { type Answer, toTransportError } from './transport.ts'
 
 /** Bytes to send: a path, bytes in memory, or anything that brings them bit by bit. */
@@ -60,7 +60,7 @@ export async function upload(
   const replayable = isReplayable(source)
   for (let attempt = 0; ; attempt++) {
     options.signal?.throwIfAborted()
-    const headers = await http.headers()
+    const headers = await http.headers(options.signal)
     const outcome = await put(http, path, headers, await open(source, options), times, options)
     if (outcome === undefined) return
     const renewable = attempt === 0 && outcome.error.status === 401 && http.refuse(headers)
@@ -146,7 +146,7 @@ async function put(
   try {
     const answer = await exchange(http, path, headers, meter, watch.signal)
     if (answer.status >= 200 && answer.status < 300) return undefined
-    const error = withRetryAfter(answerToError(answer), answer)
+    const error = answerToError(answer)
     return { error, unsent: answer.status === 503 }
   } catch (error) {
     if (sourceError !== undefined) return sourceFailed(sourceError)

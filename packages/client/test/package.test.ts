@@ -8,9 +8,14 @@ t.test('works with import and with require', async (t) => {
   t.same(Object.keys(Object(required)).sort(), Object.keys(imported).sort())
   t.same(Object.keys(imported).sort(), [
     'TankClientError',
+    'applicationCredentialAuth',
+    'authFromEnvironment',
+    'clientCredentialsAuth',
     'createRegistryClient',
     'createTankClient',
     'customProperties',
-    'isTankClientError'
+    'isTankClientError',
+    'openTankClient',
+    'passwordAuth'
   ])
 })

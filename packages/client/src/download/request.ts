@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { ImageDocument } from '@tank/model'
 import { answerToError, isTankClientError, TankClientError, transportToError } from '../errors.ts'
-import { type ImageHttp, withRetryAfter } from '../image-http.ts'
+import type { ImageHttp } from '../image-http.ts'
 import { type Answer, toTransportError } from '../transport.ts'
 import {
   isConnectFailure,
@@ -64,8 +64,9 @@ export async function requestPart(
   signal: AbortSignal
 ): Promise<Part> {
   const range = wanted === undefined ? undefined : rangeOf(wanted.from, wanted.to)
-  const answer = await job.http.authorised((headers) =>
-    send(job, range === undefined ? headers : { ...headers, range }, signal)
+  const answer = await job.http.authorised(
+    (headers) => send(job, range === undefined ? headers : { ...headers, range }, signal),
+    signal
   )
   const { status, headers } = answer
   if (status === 200 && 'stream' in answer) {
@@ -81,7 +82,7 @@ export async function requestPart(
   }
   if (status === 204) throw new TankClientError('NO_DATA', 'the image has no data', { status })
   const failed = { status, headers, body: 'body' in answer ? answer.body : Buffer.alloc(0) }
-  throw withRetryAfter(answerToError(failed), failed)
+  throw answerToError(failed)
 }
 
 type Received = Answer | (Pick<Answer, 'status' | 'headers'> & { readonly stream: Readable })

@@ -14,3 +14,16 @@ export function tokenAuth(source: TokenSource): Auth {
   if (typeof source === 'function') return { token: source, refuse: () => true }
   return { token: async () => source, refuse: () => false }
 }
+
+/** An identity service that also knows where the services are. */
+export interface CatalogAuth extends Auth {
+  /** URL of the image service, by the catalogue that came with the token. */
+  endpoint(choice?: EndpointChoice): Promise<string>
+}
+
+export interface EndpointChoice {
+  /** Needed where the catalogue has several. */
+  readonly region?: string | undefined
+  /** `public` unless told */
+  readonly interface?: 'public' | 'internal' | 'admin' | undefined
+}
