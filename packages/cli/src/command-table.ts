@@ -14,7 +14,8 @@ export interface Section {
 
 /** What the first words of commands with two words stand for. */
 export const FAMILIES: Readonly<Record<string, string>> = {
-  image: 'Lists, shows, makes, changes, shares and deletes images.'
+  image: 'Lists, shows, makes, changes, shares and deletes images.',
+  cache: 'Looks after the cache of a node; administrators only.'
 }
 
 /** Every command of the program. */
@@ -94,6 +95,18 @@ export const SECTIONS: readonly Section[] = [
         summary: 'Removes tags.',
         load: async () => (await import('./image/actions.ts')).untag
       },
+      'image import': {
+        summary: 'Has the service fetch the bytes of an image.',
+        load: async () => (await import('./image/import.ts')).importCommand
+      },
+      'image copy': {
+        summary: 'Copies the bytes of an image to further stores.',
+        load: async () => (await import('./image/import.ts')).copy
+      },
+      'image tasks': {
+        summary: 'Shows imports and copies of an image.',
+        load: async () => (await import('./image/tasks.ts')).tasks
+      },
       'image deactivate': {
         summary: 'Stops downloads of an image for the time being.',
         load: async () => (await import('./image/actions.ts')).deactivate
@@ -101,6 +114,26 @@ export const SECTIONS: readonly Section[] = [
       'image reactivate': {
         summary: 'Allows downloads again.',
         load: async () => (await import('./image/actions.ts')).reactivate
+      },
+      stores: {
+        summary: 'Lists the stores of a service.',
+        load: async () => (await import('./image/stores.ts')).stores
+      },
+      'cache list': {
+        summary: 'Lists what the cache of a node has.',
+        load: async () => (await import('./cache/cache.ts')).cacheList
+      },
+      'cache queue': {
+        summary: 'Has images fetched into the cache.',
+        load: async () => (await import('./cache/cache.ts')).cacheQueue
+      },
+      'cache delete': {
+        summary: 'Removes an image from the cache.',
+        load: async () => (await import('./cache/cache.ts')).cacheDelete
+      },
+      'cache clear': {
+        summary: 'Empties the cache.',
+        load: async () => (await import('./cache/cache.ts')).cacheClear
       }
     }
   },

@@ -32,7 +32,7 @@ t.test('a bar with rate and remaining time on a terminal', async (t) => {
   bar.at(4000)
   bar.update({ bytes: 60 * MiB, total: undefined })
   t.match(bar.text(), 'disk 60.0 MiB  15.0 MiB/s')
-  bar.end('done')
+  bar.finish()
   t.equal(bar.text(), '\r\u001b[Kdisk: 60.0 MiB in 0:04 (15.0 MiB/s)\n')
 })
 
@@ -53,11 +53,11 @@ t.test('plain lines elsewhere, nothing when quiet or failed', async (t) => {
   lines.at(10_000)
   lines.update({ bytes: MiB, total: 2 * MiB })
   t.match(lines.text(), /^disk: 50% {2}1.0 MiB of 2.0 MiB {2}102 KiB\/s {2}0:10 left\n$/)
-  lines.end('failed')
+  lines.clear()
   t.equal(lines.text(), '')
   const quiet = progress(true, true)
   quiet.update({ bytes: 1, total: 2 })
-  quiet.end('done')
+  quiet.finish()
   t.equal(quiet.text(), '')
 })
 

@@ -1,5 +1,5 @@
 /** One service for many cases, with tokens of two projects and of an administrator. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -79,9 +79,14 @@ export interface Service {
   env(who: 'A' | 'B' | 'admin'): Record<string, string>
 }
 
-/** Starts a service whose callers need tokens. */
-export async function startService(settings: Record<string, string> = {}): Promise<Service> {
+/** Starts a service whose callers need tokens; it has the configuration, where one is given. */
+export async function startService(configuration?: object): Promise<Service> {
   const dataDir = folder(t)
+  const settings: Record<string, string> = {}
+  if (configuration !== undefined) {
+    settings.TANK_CONFIG = join(dataDir, 'tank.json')
+    writeFileSync(settings.TANK_CONFIG, JSON.stringify(configuration))
+  }
   const env = { TANK_API__IDENTITY__MODE: 'tokens', TANK_LOG_LEVEL: 'silent', ...settings }
   const program = await run('tank', ['serve', '--port', '0', '--data-dir', dataDir], { env })
   t.teardown(() => stop(program))

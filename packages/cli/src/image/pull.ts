@@ -1,11 +1,13 @@
 import { lstat, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageDocument } from '@tank/client'
+import { bytesText } from '../admin/sizes.ts'
 import {
   type Command,
   type CommandCall,
   CommandError,
   EXIT,
+  integer,
   text,
   UsageError
 } from '../command-line.ts'
@@ -64,9 +66,12 @@ async function toFile(session: Session, image: ImageDocument, allowUnverified: b
   const { tank, call, signal } = session
   const path = await targetOf(call, image)
   const title = `${image.name ?? image.id} to ${path}`
+  const parallel = integer(call, 'parallel') ?? 1
+  const options = { signal, allowUnverified, parallel, resume: true }
   const result = await showingProgress(session, title, (onProgress) =>
-    tank.download(image.id, path, { signal, onProgress, allowUnverified })
+    tank.download(image.id, path, { ...options, onProgress })
   )
+  if (result.resumed > 0) session.note(`${bytesText(result.resumed)} of it were here already\n`)
   call.print(`${path}\n`)
   return result
 }
@@ -75,8 +80,9 @@ async function toFile(session: Session, image: ImageDocument, allowUnverified: b
 export const pull: Command = {
   words: 'IMAGE',
   details:
-    'The file has its name only once its bytes are complete and their digest is right. What a broken\n' +
-    'connection has cut is taken up again where it ended. Prints the name of the file.',
+    'The file has its name only once its bytes are complete and their digest is right, and stdout says\n' +
+    'that name. What was cut by a broken connection or Ctrl-C lies beside it; the same command goes on\n' +
+    'from there.',
   examples: ['tank pull debian', 'tank pull debian -o - | qemu-img info -'],
   flags: {
     output: {
@@ -86,6 +92,7 @@ export const pull: Command = {
       help: 'where to: a file, a folder, - for standard output (named as the image)'
     },
     force: { type: 'boolean', help: 'write over a file' },
+    parallel: { type: 'string', value: 'N', help: 'so many parts at the same time (1)' },
     'allow-unverified': { type: 'boolean', help: 'also when no digest can prove the bytes' },
     ...CONNECTION_FLAGS
   },

@@ -13,10 +13,10 @@ export async function showingProgress<T>(
   const progress = createProgress({ stream: call.streams.stderr, title, quiet })
   try {
     const result = await run(progress.update)
-    progress.end('done')
+    progress.finish()
     return result
   } catch (error) {
-    progress.end('failed')
+    progress.clear()
     throw error
   }
 }

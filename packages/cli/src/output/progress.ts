@@ -5,8 +5,10 @@ import { printable } from './printable.ts'
 /** Tells people how far a transfer is. */
 export interface Progress {
   update(progress: { readonly bytes: number; readonly total: number | undefined }): void
-  /** Takes the bar away; `done` also says what was moved. */
-  end(outcome: 'done' | 'failed'): void
+  /** Takes the bar away. */
+  clear(): void
+  /** Takes the bar away, and says what was moved. */
+  finish(): void
 }
 
 interface ProgressOptions {
@@ -77,7 +79,7 @@ export function createProgress(options: ProgressOptions): Progress {
   let moved = 0
   const rate = new Rate()
   rate.add(began, 0)
-  const clear = () => void (isTerminal && stream.write('\r\u001b[K'))
+  const clear = () => void (isTerminal && !quiet && stream.write('\r\u001b[K'))
   return {
     update({ bytes, total }) {
       moved = bytes
@@ -92,10 +94,10 @@ export function createProgress(options: ProgressOptions): Progress {
         : `${title}: ${facts.trim()}\n`
       stream.write(line)
     },
-    end(outcome) {
+    clear,
+    finish() {
       if (quiet) return
       clear()
-      if (outcome === 'failed') return
       const ms = now() - began
       const took = `${bytesText(moved)} in ${clock(ms / 1000)} (${rateText(moved, ms)})`
       stream.write(`${title}: ${took}\n`)
