@@ -3,7 +3,7 @@
 
 Each command is a process of its own, forked from this one, which has imported the clients already; in it
 the installed script itself is run. Prints the path of a Unix socket. A connection is one command: a line of
-JSON, {"script": path, "args": [text], "env": {name: value}, "stdin": boolean} or the same with a "program" in
+JSON, {"script": path, "args": [text], "env": {name: value}, "terminal": boolean} or the same with a "program" in
 place of the "script", answered by {"code": number, "stdout": text, "stderr": text}. Ends with its standard
 input.
 """
@@ -66,12 +66,9 @@ class Command(socketserver.StreamRequestHandler):
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             for target, number in ((out, 1), (err, 2)):
                 os.dup2(target.fileno(), number)
-            if request.get('stdin', True):
-                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-                sys.stdin = open(0, closefd=False)
-            else:
-                os.close(0)
-                sys.stdin = None
+            terminal = request.get('terminal', False)
+            os.dup2(os.openpty()[1] if terminal else os.open(os.devnull, os.O_RDONLY), 0)
+            sys.stdin = open(0, closefd=False)
             code = run(request)
             sys.stdout.flush()
             sys.stderr.flush()

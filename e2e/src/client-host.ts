@@ -16,8 +16,8 @@ export interface ClientCommand {
   readonly program?: string
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
-  /** False: no standard input at all, in place of an empty one. */
-  readonly stdin?: boolean
+  /** A terminal is the standard input, in place of an empty one. */
+  readonly terminal?: boolean
 }
 
 let running: Promise<string> | undefined

@@ -89,11 +89,11 @@ export async function startCloud(t: Test, api: object = {}, registry: object = {
     folder,
     /** The `openstack` command. */
     as: (who: Person) => client(t, who, ['--os-cloud', who], { script: openstack, env }),
-    /** The older `glance` command: without any standard input, or it would take that for the image. */
+    /** The older `glance` command, at a terminal: else it would take its standard input for the image. */
     glance: (who: Person) => {
       const flags = ['--os-image-url', tank.url, '--os-auth-url', keystoneUrl]
       const env = { ...base, ...credentials(who) }
-      return client(t, who, flags, { script: glance, env, stdin: false })
+      return client(t, who, flags, { script: glance, env, terminal: true })
     },
     /** The `openstack` command, which has to find Tank in the catalogue. */
     byCatalogue: (who: Person) => {

@@ -54,5 +54,17 @@ export async function startWideCloud(t: Test, api: object = {}) {
         ? image
         : undefined
     })
-  return { ...cloud, reads, bytes, mirror, file, admin, member, reader, openstack, active }
+  return {
+    ...cloud,
+    files: stores.files.root,
+    reads,
+    bytes,
+    mirror,
+    file,
+    admin,
+    member,
+    reader,
+    openstack,
+    active
+  }
 }
