@@ -1,0 +1,8 @@
+export * from './findings.ts'
+export { inspectFile } from './inspect-file.ts'
+export { inspectRanges, type ReadRange, readNeeds } from './inspect-ranges.ts'
+export { inspectStream } from './inspect-stream.ts'
+export { createInspector, type Inspector, type InspectorOptions } from './inspector.ts'
+export type { Severities } from './notebook.ts'
+export * from './report.ts'
+export type { Range } from './steps.ts'
