@@ -60,7 +60,7 @@ const OUTBOUND = {
   store: /^src\/conformance\//
 }
 const CONNECTS =
-  /from '(undici|node:https|https|axios|got)'|\bfetch\(|\bhttps?\.(get|request)\(|import \{[^}]*\b(?<!type )(get|request)\b[^}]*\} from '(node:)?http'/
+  /from '(undici|axios|got)'|\bfetch\(|\bhttps?\.(get|request)\(|import \{[^}]*\b(?<!type )(get|request|Agent)\b[^}]*\} from '(node:)?https?'/
 
 function checkOutbound(name, folder) {
   for (const path of readdirSync(join(folder, 'src'), { recursive: true })) {
