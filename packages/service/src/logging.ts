@@ -18,21 +18,22 @@ const SECRET_HEADERS = [
   'x-image-meta-location'
 ]
 const SECRET_KEYS = ['password', 'secret', 'token', 'accessKey', 'secretKey', 'databaseUrl']
+const OTHER_ERRORS: ReadonlySet<string> = new Set(['cause', 'aggregateErrors'])
+
+/** What an error says, and its causes. What hangs on it, a client or a request, may hold credentials. */
+function scrub(item: unknown): unknown {
+  if (typeof item === 'string') return redactUrls(item)
+  if (Array.isArray(item)) return item.map(scrub)
+  if (typeof item !== 'object' || item === null) return item
+  const said = Object.entries(item).filter(
+    ([key, entry]) =>
+      OTHER_ERRORS.has(key) || (typeof entry !== 'object' && !SECRET_KEYS.includes(key))
+  )
+  return Object.fromEntries(said.map(([key, entry]) => [key, scrub(entry)]))
+}
+
 function redactError(value: unknown): unknown {
-  if (!(value instanceof Error)) return value
-  const shown = pino.stdSerializers.errWithCause(value)
-  const scrub = (item: unknown): unknown => {
-    if (typeof item === 'string') return redactUrls(item)
-    if (typeof item !== 'object' || item === null || Array.isArray(item)) return item
-    const { raw: _raw, ...rest } = item as Record<string, unknown>
-    return Object.fromEntries(
-      Object.entries(rest).map(([key, entry]) => [
-        key,
-        key === 'cause' || typeof entry === 'string' ? scrub(entry) : entry
-      ])
-    )
-  }
-  return scrub(shown)
+  return value instanceof Error ? scrub(pino.stdSerializers.errWithCause(value)) : value
 }
 
 /** What every logger of Tank has in common: no credentials in headers, options, errors or URLs. */

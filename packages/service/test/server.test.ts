@@ -71,6 +71,29 @@ t.test('problems are RFC 9457 and tell nothing from below', async (t) => {
   await app.close()
 })
 
+t.test('S-02 what hangs on an error is not logged', async (t) => {
+  const { lines, stream } = collect()
+  const canary = { secretKey: 'canary', parsed: { text: 'canary' } }
+  const lost = Object.assign(
+    new Error('lost', { cause: Object.assign(new Error('why'), canary) }),
+    {
+      code: 'ECONNRESET',
+      client: canary
+    }
+  )
+  const tried = new AggregateError(
+    [Object.assign(new Error('one way'), { socket: canary })],
+    'both'
+  )
+  const log = createLogger({}, stream)
+  log.warn({ err: lost }, 'first')
+  log.warn({ err: tried }, 'second')
+  const text = lines.join('')
+  t.notMatch(text, /canary/)
+  t.match(text, /lost.*why.*"code":"ECONNRESET"/s, 'but what it says')
+  t.match(text, /one way/)
+})
+
 t.test('S-46 S-02 the access log is one line of JSON without credentials', async (t) => {
   const { lines, stream } = collect()
   const app = createServer({ logger: createLogger({}, stream) })
