@@ -90,10 +90,29 @@ function toJson(answer: Answer): JsonAnswer {
   }
 }
 
-/** Starts a stack; identity comes from headers. */
+/** What was opened, to be closed in the opposite order. */
+type Opened = (() => Promise<unknown>)[]
+
+async function closeAll(opened: Opened): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close()
+}
+
+/** Starts a stack; identity comes from headers. A stack that cannot start leaves nothing open. */
 export async function openStack(options: StackOptions = {}): Promise<Stack> {
+  const opened: Opened = []
+  try {
+    return await openParts(options, opened)
+  } catch (error) {
+    await closeAll(opened)
+    throw error
+  }
+}
+
+async function openParts(options: StackOptions, opened: Opened): Promise<Stack> {
   const database = await freshDatabase()
+  opened.push(database.drop)
   const root = await mkdtemp(join(tmpdir(), 'tank-e2e-'))
+  opened.push(() => rm(root, { recursive: true, force: true }))
   const secret = randomUUID()
   const log = { level: 'silent' }
   const registryApp = await buildRegistry(
@@ -102,12 +121,15 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
     }),
     { logger: log }
   )
+  opened.push(() => registryApp.close())
   const registryServer = await runServer(registryApp, {
     listen: { path: join(root, 'r.sock') },
     drainMs: 2000,
     log: registryApp.log
   })
+  opened.push(registryServer.stop)
   const registry = createRegistryClient({ urls: [registryServer.url], secret })
+  opened.push(() => registry.close())
   const openApi: Stack['openApi'] = async (api = {}, through = (client) => client) => {
     const config: ApiConfig = loadConfig(apiConfigSchema, {
       overrides: {
@@ -127,6 +149,7 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
     return runServer(app, { listen: { port: 0 }, drainMs: 2000, log: app.log })
   }
   const apiServer = await openApi()
+  opened.push(apiServer.stop)
   const { url } = apiServer
 
   const checkDocument = createDocumentCheck(async () =>
@@ -181,12 +204,6 @@ export async function openStack(options: StackOptions = {}): Promise<Stack> {
         body: Buffer.from(bytes)
       }),
     openApi,
-    close: async () => {
-      await apiServer.stop()
-      await registry.close()
-      await registryServer.stop()
-      await database.drop()
-      await rm(root, { recursive: true, force: true })
-    }
+    close: () => closeAll(opened)
   }
 }

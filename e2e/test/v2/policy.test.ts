@@ -151,6 +151,13 @@ t.test('overrides of the policy', async (t) => {
   })
 })
 
+t.test('POL6: a stack with a wrong rule rejects, and nothing of it stays open', async (t) => {
+  // what stays open keeps this process from ending, which the test run takes for a failure
+  await t.rejects(openStack({ api: { policy: { modify_image: 'admin' } } }), {
+    name: 'ConfigError'
+  })
+})
+
 t.test('POL6: a rule that cannot be ends the start with its place', async (t) => {
   const { code, stderr } = await checkConfig(
     t,
