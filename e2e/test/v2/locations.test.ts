@@ -148,10 +148,11 @@ t.test('outside locations', async (t) => {
     t.equal((await stack.json(SERVICE, 'GET', hidden)).status, 404)
   })
 
-  await t.test('LCA6, LA0, LA1: what is no location', async (t) => {
+  await t.test('LCA6, LA0, LA1, PL5: what is no location', async (t) => {
     const { id } = await stack.create(P1)
     const url = publish('/form')
     const algorithm = { os_hash_algo: 'sha256' }
+    const long = (length: number) => `${BASE}/`.padEnd(length, 'x')
     for (const bad of [
       {},
       { url: 5 },
@@ -159,6 +160,7 @@ t.test('outside locations', async (t) => {
       { url: 'no url' },
       { url: 'http://user:secret@outside.test/x' },
       { url: 'http://outside.test/ä' },
+      { url: long(256) },
       { url, more: 1 },
       { url, validation_data: 'x' },
       { url, validation_data: { os_hash_algo: 'crc32', os_hash_value: 'ab' } },
@@ -170,6 +172,7 @@ t.test('outside locations', async (t) => {
     ]) {
       t.equal((await add(stack, id, bad)).status, 400, JSON.stringify(bad))
     }
+    t.equal((await add(stack, randomUUID(), { url: long(255) })).status, 404)
     t.equal((await add(stack, randomUUID(), { url: 5 })).status, 400, 'before the image')
     t.equal((await add(stack, randomUUID(), { url })).status, 404)
     t.match(await show(stack, id), { status: 'queued' })

@@ -56,6 +56,7 @@ export const LIMITS = {
   ownerLength: 255,
   memberLength: 255,
   propertyNameLength: 255,
+  locationUrlLength: 255,
   /** bytes of UTF-8 */
   propertyValueBytes: 65535,
   minDisk: 2147483647,

@@ -1,4 +1,4 @@
-import { TankError } from '@tank/model'
+import { LIMITS, TankError } from '@tank/model'
 
 /** Digests that a client may give for data at a location, with the length of their hex. */
 const LENGTHS: ReadonlyMap<string, number> = new Map([
@@ -25,8 +25,6 @@ export interface LocationInput {
   readonly validation: Validation | null
 }
 
-const MAX_URL = 2048
-
 function invalid(message: string): never {
   throw new TankError('INVALID_REQUEST', message)
 }
@@ -35,10 +33,13 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A URL as it is kept and compared: exact, and without credentials (S-02). */
+/** A URL as it is kept and compared: exact, without credentials (S-02), as long as schemas say (PL5). */
 export function readUrl(value: unknown): string {
   if (typeof value !== 'string' || value === '') invalid("'url' must be a string")
-  if (value.length > MAX_URL || !/^[\x21-\x7e]+$/.test(value) || !URL.canParse(value)) {
+  if (value.length > LIMITS.locationUrlLength) {
+    invalid(`'url' must have at most ${LIMITS.locationUrlLength} characters`)
+  }
+  if (!/^[\x21-\x7e]+$/.test(value) || !URL.canParse(value)) {
     invalid("'url' is not a URL")
   }
   const { username, password } = new URL(value)

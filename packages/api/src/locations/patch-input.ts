@@ -1,7 +1,6 @@
 import { isStorableText, type LocationMetadata, TankError } from '@tank/model'
 import { isRecord, readUrl } from './input.ts'
 
-const MAX_URL = 255
 const MAX_METADATA_BYTES = 4096
 
 /** Digests that a client says the data at a location has; whether they can be is said later (PL8). */
@@ -64,9 +63,7 @@ function readLocation(value: unknown): GivenLocation {
   if (!isRecord(value)) invalid('A location must be an object with url and metadata')
   const { url: given, metadata, validation_data: digests, ...others } = value
   if (Object.keys(others).length > 0) invalid('A location has url, metadata and validation_data')
-  const url = readUrl(given)
-  if (url.length > MAX_URL) invalid(`'url' must have at most ${MAX_URL} characters`)
-  return { url, metadata: readMetadata(metadata), digests: readDigests(digests) }
+  return { url: readUrl(given), metadata: readMetadata(metadata), digests: readDigests(digests) }
 }
 
 function readPosition(text: string): number {

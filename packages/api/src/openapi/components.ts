@@ -212,7 +212,7 @@ const COMPONENTS = {
     required: ['url'],
     additionalProperties: false,
     properties: {
-      url: { ...text('Where the data lies'), maxLength: 2048 },
+      url: { ...text('Where the data lies'), maxLength: LIMITS.locationUrlLength },
       validation_data: validationData
     }
   },

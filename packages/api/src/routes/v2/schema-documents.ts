@@ -62,7 +62,7 @@ const imageProperties = {
       type: 'object',
       required: ['url', 'metadata'],
       properties: {
-        url: { type: 'string', maxLength: 255 },
+        url: { type: 'string', maxLength: LIMITS.locationUrlLength },
         metadata: { type: 'object' },
         validation_data: {
           type: 'object',
