@@ -243,9 +243,13 @@ t.test('VER6, S-50: the path that a trusted proxy took off is in all links', asy
   const linkOf = async (trustedProxies: string[], prefix: string) => {
     const stack = await openStack({ api: { trustedProxies } })
     const headers = { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-prefix': prefix }
-    const answer = await stack.call(null, 'GET', '/versions', { headers })
+    const read = async (path: string) =>
+      JSON.parse((await stack.call(null, 'GET', path, { headers })).body.toString())
+    const link = (await read('/versions')).versions[0].links[0].href
+    const [server] = (await read('/openapi.json')).servers
     await stack.close()
-    return new URL(JSON.parse(answer.body.toString()).versions[0].links[0].href).pathname
+    t.equal(`${server.url}/v2/`, link, 'the OpenAPI document says the same')
+    return new URL(link).pathname
   }
   t.equal(await linkOf(['127.0.0.1'], '/image'), '/image/v2/')
   t.equal(await linkOf(['127.0.0.1'], '/cloud/image/'), '/cloud/image/v2/')

@@ -122,7 +122,8 @@ t.test('the OpenAPI document', async (t) => {
 
 t.test('its paths begin at the public endpoint', async (t) => {
   for (const [endpoint, url] of [
-    ['', '/'],
+    ['', 'http://localhost:80'],
+    ['https://cloud.example/', 'https://cloud.example'],
     ['https://cloud.example/image', 'https://cloud.example/image']
   ]) {
     const { app } = await open(endpoint)

@@ -1,7 +1,7 @@
 /** The parts of an OpenAPI document that Tank writes and reads. */
 export interface ApiDocument {
   readonly info: { readonly title: string; readonly description: string }
-  readonly servers: readonly { readonly url: string }[]
+  readonly servers?: readonly { readonly url: string }[]
   readonly tags: readonly { readonly name: string; readonly description: string }[]
   readonly paths: Readonly<Record<string, Record<string, ApiOperation>>>
   readonly components: { readonly schemas: Readonly<Record<string, ApiSchema>> }

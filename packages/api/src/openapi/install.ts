@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import swagger, { type FastifyDynamicSwaggerOptions } from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { compressJson } from '../http/compress.ts'
+import { linkBase } from '../http/version-document.ts'
 import { addComponents, type Component } from './components.ts'
 import { docsPage } from './docs-page.ts'
 import type { ApiDocument, ApiOperation } from './document.ts'
@@ -71,8 +72,8 @@ function complete(method: string, operation: ApiOperation): ApiOperation {
   return { ...operation, responses: { ...Object.fromEntries(ofBodies), ...responses } }
 }
 
-/** The document of a server that is ready; `base` is where its paths begin. */
-function documentOf(app: FastifyInstance, base: string): ApiDocument {
+/** The document of a server that is ready, but for where it is. */
+function documentOf(app: FastifyInstance): ApiDocument {
   const document = app.swagger() as unknown as ApiDocument
   const paths = Object.entries(document.paths).map(([path, item]) => [
     path,
@@ -83,14 +84,14 @@ function documentOf(app: FastifyInstance, base: string): ApiDocument {
       })
     )
   ])
-  return { ...document, servers: [{ url: base }], paths: Object.fromEntries(paths) }
+  const { servers: _, ...rest } = document
+  return { ...rest, paths: Object.fromEntries(paths) }
 }
 
 const hidden = { schema: { hide: true } }
 
 /** Describes the routes that are added after it: `/openapi.json`, and `/docs` to read it. */
 export async function installOpenApi(app: FastifyInstance, publicEndpoint: string): Promise<void> {
-  const base = publicEndpoint === '' ? '/' : publicEndpoint
   await app.register(swagger, OPTIONS)
   addComponents(app)
   let text: string | undefined
@@ -100,12 +101,14 @@ export async function installOpenApi(app: FastifyInstance, publicEndpoint: strin
     scope.addHook('onSend', async (_request, reply) => {
       reply.headers({ 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' })
     })
-    scope.get('/openapi.json', hidden, async (_request, reply) => {
-      text ??= JSON.stringify(documentOf(app, base))
-      return reply.type('application/json; charset=utf-8').send(text)
+    scope.get('/openapi.json', hidden, async (request, reply) => {
+      text ??= JSON.stringify(documentOf(app))
+      const servers = JSON.stringify([{ url: linkBase(request, publicEndpoint) }])
+      const here = `{"servers":${servers},${text.slice(1)}`
+      return reply.type('application/json; charset=utf-8').send(here)
     })
     scope.get('/docs', hidden, async (_request, reply) => {
-      page ??= docsPage(documentOf(app, base))
+      page ??= docsPage(documentOf(app))
       return reply
         .header('content-security-policy', page.policy)
         .type('text/html; charset=utf-8')
