@@ -235,6 +235,33 @@ t.test('TSK1: a rule may open tasks; everyone sees those of the own project', as
   t.equal(foreign.status, 403)
 })
 
+t.test('POL3, PP6: a task sets the properties that who asks for it may set', async (t) => {
+  const propertyProtections = [
+    { match: 'billing_', create: 'billing', read: 'billing', update: 'billing', delete: '!' },
+    { match: '.', create: '@', read: '@', update: '@', delete: '@' }
+  ]
+  const policy = { tasks_api_access: 'role:member' }
+  const { stack } = await open(t, { api: { propertyProtections, policy } })
+  const body = wish({ billing_code: 'A7', os_distro: 'debian' })
+  for (const who of [P1, ADMIN]) {
+    t.equal((await stack.json(who, 'POST', '/v2/tasks', body)).status, 403, `${who.roles}`)
+  }
+  t.same((await stack.json(ADMIN, 'GET', '/v2/images')).body.images, [], 'no image is left')
+  const biller: Who = { ...P1, roles: 'member,billing' }
+  const made = await stack.json(biller, 'POST', '/v2/tasks', body)
+  t.equal(made.status, 201)
+  await over(stack, made.body.image_id)
+  const path = `/v2/images/${made.body.image_id}`
+  t.match((await stack.json(biller, 'GET', path)).body, { status: 'active', billing_code: 'A7' })
+  const { body: shown } = await stack.json(P1, 'GET', path)
+  t.match(shown, { status: 'active', os_distro: 'debian' })
+  t.notOk('billing_code' in shown)
+  const id = (await stack.create(P1)).id
+  await importBy(stack, id, { name: 'web-download', uri: URI })
+  await over(stack, id)
+  t.equal((await show(stack, id)).status, 'active', 'what an import writes down is nobody’s right')
+})
+
 t.test('TSK2: where nothing is downloaded, and where there is no room', async (t) => {
   const off = await open(t, { api: { imports: { methods: ['copy-image'] } } })
   t.equal((await off.stack.json(ADMIN, 'POST', '/v2/tasks', wish())).status, 400)
