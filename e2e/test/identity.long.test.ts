@@ -80,8 +80,8 @@ t.test('mode jwt in tank serve, and anonymous readers', async (t) => {
   t.match(wrong.headers['www-authenticate'], /^Bearer realm="tank", error="invalid_token"$/)
 })
 
-t.test('every configuration of the documents on identity is valid', async (t) => {
-  const blocks = ['identity', 'openstack'].flatMap((page) => {
+t.test('every configuration of the documents on identity and imports is valid', async (t) => {
+  const blocks = ['identity', 'openstack', 'import'].flatMap((page) => {
     const text = readFileSync(new URL(`../../../docs/${page}.md`, import.meta.url), 'utf8')
     return [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '')
   })
@@ -90,7 +90,12 @@ t.test('every configuration of the documents on identity is valid', async (t) =>
   for (const [n, block] of blocks.entries()) {
     const file = join(folder, `${n}.yaml`)
     await writeFile(file, block)
-    const env = { PATH: process.env.PATH, KEYSTONE_PASSWORD: 'x', KEYSTONE_SECRET: 'y' }
+    const env = {
+      PATH: process.env.PATH,
+      KEYSTONE_PASSWORD: 'x',
+      KEYSTONE_SECRET: 'y',
+      LAB_TOKEN: 'z'
+    }
     const { code, stderr } = await command(
       process.execPath,
       [program, 'check-config', '--config', file],
