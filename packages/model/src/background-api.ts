@@ -1,5 +1,12 @@
 import type { ImageFields, ImageStatus } from './image.ts'
-import type { BackgroundKind, BlobFacts, Lease, Placement, ShownBlob } from './registry-api.ts'
+import type {
+  BackgroundKind,
+  BlobFacts,
+  FoundData,
+  Lease,
+  Placement,
+  ShownBlob
+} from './registry-api.ts'
 
 /** Body of `POST /v1/operations/enqueue`: work that any worker may do. Idempotent by `id`. */
 export interface EnqueueOperation {
@@ -31,6 +38,11 @@ export interface EnqueueOperation {
    * `ETag` says it; else `VERSION_CONFLICT`.
    */
   readonly change?: { readonly version: string; readonly fields: ImportedFields }
+  /**
+   * Only of kind `import`, without data: why nothing can become of it. It is noted as failed at once, so
+   * that its task tells what there is to tell.
+   */
+  readonly failure?: string
 }
 
 /** What an image takes over from the one that its data comes from. */
@@ -102,6 +114,13 @@ export interface ActivateLocation {
   readonly size: number
   readonly os_hash_algo: string | null
   readonly os_hash_value: string | null
+}
+
+/** Body of `POST /v1/operations/{id}/complete`. */
+export interface CompleteOperation {
+  readonly attempt: string
+  /** Only of kind `import`. */
+  readonly found?: FoundData | undefined
 }
 
 /** Background work as people see it. Times are RFC 3339, UTC, with microseconds. */

@@ -46,6 +46,13 @@ export const DISK_FORMATS = [
 ] as const
 export type DiskFormat = (typeof DISK_FORMATS)[number]
 
+/**
+ * What may be said of an image that has no data yet. `auto`: the service finds out. It becomes the true
+ * format along with the data.
+ */
+export const WRITTEN_DISK_FORMATS = [...DISK_FORMATS, 'auto'] as const
+export type WrittenDiskFormat = (typeof WRITTEN_DISK_FORMATS)[number]
+
 export const MEMBER_STATUSES = ['pending', 'accepted', 'rejected'] as const
 export type MemberStatus = (typeof MEMBER_STATUSES)[number]
 
@@ -71,7 +78,7 @@ export interface ImageFields {
   readonly os_hidden?: boolean
   readonly owner?: string | null
   readonly container_format?: ContainerFormat | null
-  readonly disk_format?: DiskFormat | null
+  readonly disk_format?: WrittenDiskFormat | null
   /** gigabytes */
   readonly min_disk?: number
   /** megabytes */
@@ -82,11 +89,8 @@ export interface ImageFields {
   readonly properties?: Readonly<Record<string, string>>
 }
 
-/**
- * An image as the Image API v2 shows it and as the Registry API returns it: custom properties are
- * further top-level keys with text values. Times are UTC with whole seconds, `YYYY-MM-DDTHH:MM:SSZ`.
- */
-export interface ImageDocument {
+/** What every form of an image says of it. */
+export interface ImageAttributes {
   readonly id: string
   readonly name: string | null
   readonly status: ImageStatus
@@ -96,8 +100,10 @@ export interface ImageDocument {
   readonly owner: string | null
   readonly tags: readonly string[]
   readonly container_format: ContainerFormat | null
-  readonly disk_format: DiskFormat | null
+  readonly disk_format: WrittenDiskFormat | null
+  /** gigabytes */
   readonly min_disk: number
+  /** megabytes */
   readonly min_ram: number
   /** bytes */
   readonly size: number | null
@@ -109,6 +115,13 @@ export interface ImageDocument {
   readonly os_hash_value: string | null
   readonly created_at: string
   readonly updated_at: string
+}
+
+/**
+ * An image as the Image API v2 shows it and as the Registry API returns it: custom properties are
+ * further top-level keys with text values. Times are UTC with whole seconds, `YYYY-MM-DDTHH:MM:SSZ`.
+ */
+export interface ImageDocument extends ImageAttributes {
   readonly self: string
   readonly file: string
   readonly schema: string

@@ -1,10 +1,4 @@
-import type {
-  ClosedVisibility,
-  ImageFields,
-  ImageStatus,
-  MemberStatus,
-  Visibility
-} from './image.ts'
+import type { ClosedVisibility, DiskFormat, ImageFields, ImageStatus, Visibility } from './image.ts'
 
 /**
  * On whose behalf the API calls the registry. It travels in the headers `tank-project`, `tank-user`
@@ -25,11 +19,19 @@ export interface CreateImage extends ImageFields {
   readonly id: string
   /** Made by the API for this one creation: a repeated call with the same token is the same creation. */
   readonly create_token: string
+  readonly announced?: AnnouncedData
+}
+
+/** What the data of a queued image is said to be, before there is any; null is nothing. */
+export interface AnnouncedData {
+  /** bytes */
+  readonly size?: number | null
+  /** MD5, lower-case hexadecimal */
+  readonly checksum?: string | null
 }
 
 /** Role of a placement: what its bytes are for. */
 export type PlacementRole = 'data' | 'staged' | 'variant' | 'external'
-export type PlacementState = 'writing' | 'stored' | 'garbage'
 
 /** Where the bytes of a blob lie. */
 export interface Placement {
@@ -69,6 +71,7 @@ export interface OutsideData {
 
 /** Body of `PATCH /v1/images/{id}`. */
 export interface UpdateImage extends ImageFields {
+  readonly announced?: AnnouncedData
   readonly locations?: LocationsUpdate
 }
 
@@ -90,6 +93,27 @@ export interface BlobFacts {
   /** bytes */
   readonly virtual_size: number | null
   readonly format: string | null
+}
+
+/** What the bytes of an image turned out to be. It is told along with what makes the image usable. */
+export interface FoundData {
+  /** By what the bytes were judged. Where the image says something else by now, they are not taken. */
+  readonly declared: {
+    readonly disk_format: string | null
+    readonly container_format: string | null
+  }
+  /** What the image's `disk_format` becomes. */
+  readonly disk_format: DiskFormat | null
+  /** The true format of the bytes; null when nobody looked. */
+  readonly format: string | null
+  /** What was made of them; null when nobody looked. */
+  readonly verdict: 'safe' | 'unsafe' | null
+  /** bytes; what is shown of the disk inside */
+  readonly virtual_size: number | null
+  /** Custom properties that the image gets where it has none of that name. */
+  readonly properties: Readonly<Record<string, string>>
+  /** Most custom properties of an image, null: no limit. What is over it is left out. */
+  readonly properties_limit: number | null
 }
 
 /** A blob that images show. Data at an outside location may have no sha256, or not yet. */
@@ -187,6 +211,7 @@ export interface FinishOperation {
   readonly blob: BlobFacts
   /** Only of staged data: how long it waits for its import. Without it: for ever. */
   readonly keep_seconds?: number
+  readonly found?: FoundData
 }
 
 /** Body of `POST /v1/operations/{id}/abandon`. */
@@ -196,15 +221,43 @@ export interface AbandonOperation {
   readonly reason: string
   /** The worker stops for reasons of its own: background work goes to another one. */
   readonly again?: boolean
+  /** What was written may still lie in its store: it counts until it is deleted there (S-08). */
+  readonly kept?: boolean
 }
 
-/** Bytes that no image needs any more, handed to a collector for `lease_ms`. */
+/** Bytes that no image needs any more, handed to a collector for 60 seconds. */
 export interface GarbagePlacement {
   readonly id: string
   readonly store: string
   readonly key: string
   /** Claim token: the answer about this placement has to carry it. */
   readonly claim: string
+}
+
+/** Where bytes lie, and what they were when they were stored. */
+export interface StoredPlacement {
+  readonly id: string
+  readonly store: string
+  readonly key: string
+  readonly role: 'data' | 'staged' | 'variant' | 'external'
+  /** bytes, null where nobody knows them (data at an outside location) */
+  readonly size: number | null
+  /** Hexadecimal, by algorithm: sha256, md5 and what clients are shown, as far as they are known. */
+  readonly digests: Readonly<Record<string, string>>
+  /** Some of the images that have these bytes, at most 10. */
+  readonly images: readonly string[]
+}
+
+/** An image that waits for its deletion. Times are RFC 3339, UTC, with microseconds. */
+export interface PendingDelete {
+  readonly id: string
+  readonly name: string | null
+  readonly owner: string | null
+  /** bytes */
+  readonly size: number
+  readonly deleted_at: string
+  /** When it is deleted for good. */
+  readonly due_at: string
 }
 
 export interface Usage {
@@ -241,11 +294,6 @@ export interface Change {
   readonly request_id: string | null
   readonly at: string
   readonly detail: Readonly<Record<string, unknown>>
-}
-
-export interface MemberWrite {
-  readonly member: string
-  readonly status?: MemberStatus
 }
 
 /** Body of a problem answer (RFC 9457, `application/problem+json`). */
