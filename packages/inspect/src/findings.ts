@@ -52,7 +52,7 @@ export const FINDINGS = {
   TAR_HEADER: ['reject', 'has a damaged member header'],
   TAR_LINK: ['reject', 'has a member that is not a regular file'],
   TAR_TRAVERSAL: ['reject', 'has a member whose name leaves the archive'],
-  TAR_DUPLICATE: ['reject', 'has two members of one name'],
+  TAR_DUPLICATE: ['reject', 'has two members of one name, or two descriptors'],
   TAR_MEMBERS: ['reject', 'has too many members'],
   OVF_SYNTAX: ['reject', 'has a descriptor that is missing, too large or not well-formed'],
   OVF_EXTERNAL: ['reject', 'has a descriptor that names files outside of it'],

@@ -1,4 +1,5 @@
 import type { FindingCode } from './findings.ts'
+import type { Appliance } from './formats/ovf-facts.ts'
 import type { Compression, FormatName, Member, Report } from './report.ts'
 import type { Part, Steps } from './steps.ts'
 
@@ -15,11 +16,22 @@ export interface Facts {
   /** A partition table that makes sense, and not just its signature. */
   isPlausible: boolean
   readonly members: Member[]
+  /** What is packed in it. */
+  inner: Report | undefined
+  appliance: Appliance | undefined
 }
 
-/** An archive's member while it passes. */
+/** An archive's member while it passes, or what is unpacked. */
 export interface OpenPart extends Part {
   report(): Report
+  end(size?: number): void
+  /** Whether bytes that come next are looked at. Without them it only waits for the end. */
+  readonly wantsMore: boolean
+}
+
+/** Bytes that may still be unpacked of an image and all that lies in it. */
+export interface Budget {
+  left: number
 }
 
 /** The notebook of one reader. */
@@ -32,6 +44,13 @@ export interface Examination {
   open(member: number, offset: number): OpenPart | undefined
   /** Takes over what was found in the open member, and what it is. */
   close(): Report | undefined
+  readonly budget: Budget
+  /** A judge for what is packed here; none for what is unpacked already, which goes one layer deep. */
+  unpack(): OpenPart | undefined
+  /** Notes what is packed, from the offset on. */
+  unpacked(inner: Report, offset: number): void
+  /** Notes how large the file says to be once it is unpacked. */
+  declares(bytes: number | undefined, offset: number): void
 }
 
 export interface Format {

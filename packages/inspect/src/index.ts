@@ -1,4 +1,5 @@
 export * from './findings.ts'
+export type { Appliance } from './formats/ovf-facts.ts'
 export { inspectFile } from './inspect-file.ts'
 export { inspectRanges, type ReadRange, readNeeds } from './inspect-ranges.ts'
 export { inspectStream } from './inspect-stream.ts'

@@ -1,3 +1,4 @@
+import type { Budget, OpenPart } from './format.ts'
 import { CONTENTS, KNOWN_FORMATS } from './formats/index.ts'
 import { judgementOf } from './judgement.ts'
 import { Notebook, type Severities } from './notebook.ts'
@@ -36,10 +37,15 @@ export interface Inspector extends Part {
   report(): Report
 }
 
+/** An image of its own, or one that lies in another: a member of an archive, or what is packed. */
+type Place = 'own' | 'member' | 'inner'
+
 const MAX_VIRTUAL_SIZE = 64 * 2 ** 40
+/** Of bytes that are unpacked, of an image and all that lies in it: two disks with far metadata. */
+const MOST_UNPACKED = 8 * 2 ** 20
 const WAIT = Symbol('wait')
 
-class Inspection implements Inspector {
+class Inspection implements Inspector, OpenPart {
   readonly #window = new Window()
   readonly #options: InspectorOptions
   readonly #notebooks: readonly Notebook[]
@@ -50,14 +56,15 @@ class Inspection implements Inspector {
   #isFeeding = false
   #isUnsafe = false
 
-  constructor(options: InspectorOptions, isPart: boolean) {
+  constructor(options: InspectorOptions, place: Place, budget: Budget) {
     this.#options = options
     const { maxVirtualSize = MAX_VIRTUAL_SIZE, severities = {} } = options
-    const open = (): Inspection | undefined =>
-      isPart ? undefined : new Inspection({ maxVirtualSize, severities }, true)
-    const formats = KNOWN_FORMATS.filter(({ isArchive }) => !isPart || isArchive !== true)
+    const open = (part: 'member' | 'inner'): Inspection | undefined =>
+      place === 'inner' ? undefined : new Inspection({ maxVirtualSize, severities }, part, budget)
+    // an archive in an archive is a file like any other
+    const formats = KNOWN_FORMATS.filter(({ isArchive }) => place !== 'member' || !isArchive)
     this.#notebooks = [...formats, ...CONTENTS].map(
-      (format) => new Notebook(format, { maxVirtualSize, severities, open })
+      (format) => new Notebook(format, { maxVirtualSize, severities, budget, open })
     )
     this.#tasks = this.#notebooks.map((notebook) => new Task(notebook))
     this.#run()
@@ -65,6 +72,10 @@ class Inspection implements Inspector {
 
   get isUnsafe(): boolean {
     return this.#isUnsafe
+  }
+
+  get wantsMore(): boolean {
+    return this.#size === undefined && this.#stop !== Infinity
   }
 
   get needs(): readonly Range[] {
@@ -192,5 +203,5 @@ class Inspection implements Inspector {
 
 /** Begins to inspect an image. */
 export function createInspector(options: InspectorOptions = {}): Inspector {
-  return new Inspection(options, false)
+  return new Inspection(options, 'own', { left: MOST_UNPACKED })
 }

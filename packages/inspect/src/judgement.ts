@@ -74,6 +74,8 @@ export function judgementOf(evidence: Evidence): Report {
     verdict: isUnsafe ? 'unsafe' : isComplete ? 'safe' : 'indeterminate',
     findings: found,
     size,
-    members: first?.facts.members ?? []
+    members: first?.facts.members ?? [],
+    ...(first?.facts.inner === undefined ? {} : { inner: first.facts.inner }),
+    ...(first?.facts.appliance === undefined ? {} : { appliance: first.facts.appliance })
   }
 }

@@ -1,12 +1,14 @@
 import { FINDINGS, type Finding, type FindingCode, type Severity } from './findings.ts'
-import type { Examination, Facts, Format, OpenPart } from './format.ts'
+import type { Budget, Examination, Facts, Format, OpenPart } from './format.ts'
 import type { Report } from './report.ts'
 
 /** Severities that differ from the usual ones, or `ignore`. */
 export type Severities = Readonly<Partial<Record<FindingCode, Severity | 'ignore'>>>
 
-/** Only members of archives can have so many; the first are enough to refuse it. */
+/** Behind so many only the first counts that makes the image unsafe. */
 const MOST_FINDINGS = 200
+
+const isReject = ({ severity }: Finding): boolean => severity === 'reject'
 
 /** The finding of a code, unless it is to be ignored. */
 export function findingOf(
@@ -22,7 +24,8 @@ export function findingOf(
 export interface NotebookOptions {
   readonly maxVirtualSize: number
   readonly severities: Severities
-  readonly open: () => OpenPart | undefined
+  readonly budget: Budget
+  readonly open: (place: 'member' | 'inner') => OpenPart | undefined
 }
 
 /** What one reader of a format found out. */
@@ -36,7 +39,9 @@ export class Notebook implements Examination {
     content: undefined,
     isTrailer: false,
     isPlausible: false,
-    members: []
+    appliance: undefined,
+    members: [],
+    inner: undefined
   }
   /** Whether the bytes claim to be of the format; undefined while that is open. */
   isMatch: boolean | undefined
@@ -66,8 +71,12 @@ export class Notebook implements Examination {
       this.report('VIRTUAL_SIZE_CAP', offset)
   }
 
+  get budget(): Budget {
+    return this.#options.budget
+  }
+
   open(member: number, offset: number): OpenPart | undefined {
-    const part = this.#options.open()
+    const part = this.#options.open('member')
     this.#open = part === undefined ? undefined : { part, member, offset }
     return part
   }
@@ -79,6 +88,22 @@ export class Notebook implements Examination {
     return report
   }
 
+  unpack(): OpenPart | undefined {
+    return this.#options.open('inner')
+  }
+
+  unpacked(inner: Report, offset: number): void {
+    this.facts.inner = inner
+    // its own offsets are none of this file
+    for (const finding of inner.findings) this.#add({ ...finding, offset })
+  }
+
+  declares(bytes: number | undefined, offset: number): void {
+    this.facts.declaredSize = bytes
+    if (bytes !== undefined && bytes > this.#options.maxVirtualSize)
+      this.report('EXPANSION_CAP', offset)
+  }
+
   #partFindings(): Finding[] {
     if (this.#open === undefined) return []
     const { part, member, offset } = this.#open
@@ -88,7 +113,8 @@ export class Notebook implements Examination {
   }
 
   #add(finding: Finding): void {
-    if (this.#findings.length >= MOST_FINDINGS) return
+    const isFull = this.#findings.length >= MOST_FINDINGS
+    if (isFull && (!isReject(finding) || this.#findings.some(isReject))) return
     const isThere = this.#findings.some(
       ({ code, offset }) => code === finding.code && offset === finding.offset
     )

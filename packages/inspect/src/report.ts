@@ -1,4 +1,5 @@
 import type { Finding } from './findings.ts'
+import type { Appliance } from './formats/ovf-facts.ts'
 
 export const FORMATS = [
   'raw',
@@ -64,4 +65,6 @@ export interface Report {
   readonly members: readonly Member[]
   /** What a compressed file holds, where it was unpacked on the way. */
   readonly inner?: Report
+  /** Of appliances: what their description says of the machine. It is nobody's fact. */
+  readonly appliance?: Appliance
 }

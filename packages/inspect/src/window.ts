@@ -1,7 +1,7 @@
 /** Bytes from the start that are kept: every magic, partition tables and most headers lie there. */
 export const HEAD_SIZE = 68 * 1024
 /** Bytes up to the end that are kept: footers of every format. */
-const TAIL_SIZE = 4096
+export const TAIL_SIZE = 4096
 
 /** Keeps the head and the tail of a stream of bytes, in memory that does not grow with it. */
 export class Window {

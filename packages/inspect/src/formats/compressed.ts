@@ -2,13 +2,15 @@ import { latin1, littleEndian } from '../fields.ts'
 import type { Examination, Format } from '../format.ts'
 import type { Compression } from '../report.ts'
 import { hasMagic, read, readEnd, type Steps, wholeSize } from '../steps.ts'
+import { gzip } from './gzip.ts'
+import { zip } from './zip.ts'
 
 type Magics = readonly (readonly [at: number, magic: string])[]
 
 function compressed(
   name: Compression,
   magics: Magics,
-  declaredSize?: () => Steps<number | undefined>
+  declaredSize?: (notes: Examination) => Steps<number | undefined>
 ): Format {
   return {
     name,
@@ -18,15 +20,9 @@ function compressed(
     },
     *examine(notes: Examination) {
       notes.facts.compressedBy = name
-      if (declaredSize !== undefined) notes.facts.declaredSize = yield* declaredSize()
+      if (declaredSize !== undefined) notes.declares(yield* declaredSize(notes), 0)
     }
   }
-}
-
-/** The length of the last member, modulo 2^32 (RFC 1952). */
-function* gzipSize(): Steps<number | undefined> {
-  const tail = yield* readEnd(4)
-  return (yield* wholeSize()) < 18 ? undefined : littleEndian(tail).u32(0)
 }
 
 /** What the first frame says of itself (RFC 8878, 3.1.1.1). */
@@ -56,10 +52,15 @@ function varint(bytes: Uint8Array, at: number): { value: number; next: number } 
 }
 
 /** The sizes of all blocks, from an index that lies in the last bytes. */
-function* xzSize(): Steps<number | undefined> {
-  const tail = yield* readEnd(4096)
+function* xzSize(notes: Examination): Steps<number | undefined> {
+  const end = yield* readEnd(4096)
+  // zeros may follow
+  const tail = end.subarray(0, end.findLastIndex((byte) => byte !== 0) + 1)
   const footer = tail.length - 12
-  if (footer < 0 || latin1(tail.subarray(-2)) !== 'YZ') return undefined
+  if (footer < 0 || latin1(tail.subarray(-2)) !== 'YZ') {
+    notes.report('TRUNCATED', yield* wholeSize())
+    return undefined
+  }
   const index = footer - (littleEndian(tail).u32(footer + 4) + 1) * 4
   const count = index < 0 || tail[index] !== 0 ? undefined : varint(tail, index + 1)
   if (count === undefined) return undefined
@@ -95,12 +96,12 @@ const bzip2: Format = {
 
 /** Files that hold another one in fewer bytes: containers, and no disk formats. */
 export const COMPRESSED: readonly Format[] = [
-  compressed('gzip', [[0, '\x1f\x8b\x08']], gzipSize),
+  gzip,
   compressed('xz', [[0, '\xfd7zXZ\0']], xzSize),
   zstd,
   bzip2,
   compressed('lz4', [[0, '\x04\x22\x4d\x18']]),
   compressed('lzop', [[0, '\x89LZO\0\r\n\x1a\n']]),
-  compressed('zip', [[0, 'PK\x03\x04']]),
+  zip,
   compressed('7z', [[0, '7z\xbc\xaf\x27\x1c']])
 ]

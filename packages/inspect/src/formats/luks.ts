@@ -4,8 +4,11 @@ import { hasMagic, need, type Steps, wholeSize } from '../steps.ts'
 
 const HEADER_V1 = 592
 const BINARY_V2 = 4096
-/** The description is read when it is no larger; it has 12 KiB unless somebody asked for more. */
-const MOST_JSON = 60 * 1024
+/** Of the area that the description may fill; it has 12 KiB unless somebody asked for more. */
+const MOST_AREA = 4 * 2 ** 20
+/** Of the description itself, which nobody has seen as large as this. */
+const MOST_JSON = 2 ** 20
+const PIECE = 64 * 1024
 const MOST_DEPTH = 8
 
 function* examineV1(notes: Examination): Steps<void> {
@@ -14,17 +17,21 @@ function* examineV1(notes: Examination): Steps<void> {
   const size = yield* wholeSize()
   if (payload < HEADER_V1 || fields.u32(108) === 0 || fields.u32(108) > 512)
     notes.report('LUKS_HEADER', 104)
-  if (payload > size) notes.report('TRUNCATED', size)
+  if (payload >= size) notes.report('TRUNCATED', size)
   else notes.size(size - payload, 104)
 }
 
-/** How deep brackets nest, strings left out. */
+/** How deep brackets nest, strings left out. One pass: a pattern for strings can be made to go back. */
 function depthOf(text: string): number {
   let depth = 0
   let deepest = 0
-  for (const [bracket] of text.replace(/"(?:[^"\\]|\\.)*"/g, '').matchAll(/[[\]{}]/g)) {
-    depth += bracket === '[' || bracket === '{' ? 1 : -1
-    deepest = Math.max(deepest, depth)
+  let isString = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (character === '"') isString = !isString
+    else if (isString) at += character === '\\' ? 1 : 0
+    else if (character === '[' || character === '{') deepest = Math.max(deepest, ++depth)
+    else if (character === ']' || character === '}') depth--
   }
   return deepest
 }
@@ -49,26 +56,34 @@ function payloadOffset(description: unknown): number | undefined {
   const segments = property(description, 'segments')
   if (typeof segments !== 'object' || segments === null) return undefined
   const offsets = Object.values(segments).map((segment) => Number(property(segment, 'offset')))
-  const first = Math.min(...offsets)
-  return offsets.length > 0 && Number.isSafeInteger(first) && first > 0 ? first : undefined
+  const first = offsets.reduce((least, offset) => Math.min(least, offset), Infinity)
+  return Number.isSafeInteger(first) && first > 0 ? first : undefined
+}
+
+/** The text up to its NUL, without keeping the area behind it; undefined when it is too long. */
+function* readDescription(length: number): Steps<string | undefined> {
+  let text = ''
+  for (let at = 0; at < length; at += PIECE) {
+    const piece = yield* need(BINARY_V2 + at, Math.min(PIECE, length - at))
+    const end = piece.indexOf(0)
+    text += latin1(end < 0 ? piece : piece.subarray(0, end))
+    if (end >= 0 || text.length > MOST_JSON) break
+  }
+  return text.length > MOST_JSON ? undefined : text
 }
 
 function* examineV2(notes: Examination): Steps<void> {
   const length = bigEndian(yield* need(8, 8)).u64(0)
-  if (length < 2 * BINARY_V2 || length > 4 * 2 ** 20) {
+  if (length < 2 * BINARY_V2 || length > MOST_AREA) {
     notes.report('LUKS_HEADER', 8)
     return
   }
-  let payload: number | undefined
-  if (length - BINARY_V2 <= MOST_JSON) {
-    const json = latin1(yield* need(BINARY_V2, length - BINARY_V2))
-    const end = json.indexOf('\0')
-    payload = payloadOffset(parse(end < 0 ? json : json.slice(0, end)))
-    if (payload === undefined) notes.report('LUKS_HEADER', BINARY_V2)
-  }
+  const text = yield* readDescription(length - BINARY_V2)
+  const payload = text === undefined ? undefined : payloadOffset(parse(text))
+  if (payload === undefined) notes.report('LUKS_HEADER', BINARY_V2)
   if (!(yield* hasMagic(length, 'SKUL\xba\xbe'))) notes.report('LUKS_HEADER', length)
   const size = yield* wholeSize()
-  if (size < 2 * length || (payload ?? 0) > size) notes.report('TRUNCATED', size)
+  if (size < 2 * length || (payload ?? 0) >= size) notes.report('TRUNCATED', size)
   else if (payload !== undefined) notes.size(size - payload, BINARY_V2)
 }
 

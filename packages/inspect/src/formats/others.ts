@@ -13,6 +13,10 @@ const dmg: Format = {
   *detect(): Steps<boolean> {
     const size = yield* wholeSize()
     return size >= DMG_FOOTER && (yield* hasMagic(size - DMG_FOOTER, 'koly'))
+  },
+  // biome-ignore lint/correctness/useYield: there is nothing more to read
+  *examine(notes): Steps<void> {
+    notes.facts.isTrailer = true
   }
 }
 

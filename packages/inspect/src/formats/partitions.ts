@@ -104,6 +104,8 @@ function* examine(notes: Examination): Steps<void> {
   }
   const last = Math.max(0, ...partitions.map(({ first, count }) => (first + count) * 512))
   const size = yield* rawSize()
+  // a table was promised: it is missing, or cut off
+  if (isProtective) notes.report(size < 4096 + 92 ? 'TRUNCATED' : 'GPT_HEADER', 512)
   if (!isProtective && last > size) notes.report('OFFSET_BEYOND_EOF', TABLE)
 }
 

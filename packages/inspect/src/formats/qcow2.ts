@@ -14,6 +14,13 @@ const DATA_FILE = 4
 const COMPRESSION = 8
 const EXTENDED_L2 = 16
 
+/** Something that lies elsewhere in the file, and where the header says so. */
+interface Table {
+  readonly at: number
+  readonly offset: number
+  readonly size: number
+}
+
 interface Header {
   readonly version: number
   readonly clusterSize: number
@@ -22,11 +29,7 @@ interface Header {
   readonly backingOffset: number
   /** Where the header extensions begin. */
   readonly length: number
-  readonly tables: readonly {
-    readonly at: number
-    readonly offset: number
-    readonly size: number
-  }[]
+  readonly tables: readonly Table[]
 }
 
 function readHeader(fields: Fields): Header {
@@ -87,29 +90,36 @@ function checkFeatures(header: Header, fields: Fields, notes: Examination): void
     notes.report('QCOW2_TABLE_BOUNDS', 100)
 }
 
-/** Reads the header extensions; returns whether one of them says where the LUKS header lies. */
-function* readExtensions(header: Header, notes: Examination): Steps<boolean> {
+/** Where the LUKS header lies, which is as a table of whole clusters. */
+function* readLuks(at: number, length: number): Steps<Table | undefined> {
+  if (length !== 16) return undefined
+  const fields = bigEndian(yield* need(at + 8, 16))
+  return { at: at + 8, offset: fields.u64(0), size: fields.u64(8) }
+}
+
+/** Reads the header extensions; returns where one of them says that the LUKS header lies. */
+function* readExtensions(header: Header, notes: Examination): Steps<Table | undefined> {
   const { backingOffset, clusterSize } = header
   const end =
     backingOffset > 0 && backingOffset < clusterSize
       ? backingOffset
       : Math.min(clusterSize, 2 * MIB)
   let at = header.length
-  let hasLuks = false
+  let luks: Table | undefined
   for (let count = 0; at + 8 <= end; count++) {
     const extension = bigEndian(yield* need(at, 8))
     const type = extension.u32(0)
     const length = extension.u32(4)
-    if (type === 0) return hasLuks
+    if (type === 0) return luks
     if (type === EXTENSION_DATA_FILE) notes.report('QCOW2_DATA_FILE', at)
-    hasLuks ||= type === EXTENSION_LUKS && length === 16
     if (length > end - at - 8 || count === MOST_EXTENSIONS) {
       notes.report('QCOW2_TABLE_BOUNDS', at + 4)
-      return hasLuks
+      return luks
     }
+    if (type === EXTENSION_LUKS) luks = yield* readLuks(at, length)
     at += 8 + Math.ceil(length / 8) * 8
   }
-  return hasLuks
+  return luks
 }
 
 function* examine(notes: Examination): Steps<void> {
@@ -130,12 +140,13 @@ function* examine(notes: Examination): Steps<void> {
   notes.facts.encrypted = header.encryption !== 0
   if (header.encryption === 1) notes.report('QCOW2_AES', 32)
   yield* checkCompression(header, notes)
-  const hasLuks = yield* readExtensions(header, notes)
+  const luks = yield* readExtensions(header, notes)
+  const hasLuks = luks !== undefined && luks.size > 0 && luks.offset % header.clusterSize === 0
   if (header.encryption > 2 || (header.encryption === 2 && !hasLuks))
     notes.report('QCOW2_CRYPT_HEADER', 32)
   const size = yield* wholeSize()
   if (size < header.clusterSize) notes.report('TRUNCATED', size)
-  for (const table of header.tables) {
+  for (const table of luks === undefined ? header.tables : [...header.tables, luks]) {
     if (table.size > 0 && table.offset + table.size > size)
       notes.report('OFFSET_BEYOND_EOF', table.at)
   }

@@ -7,6 +7,8 @@ type MemberKind = 'file' | 'link' | 'long-name' | 'extension' | 'end' | 'damaged
 export interface TarHeader {
   readonly kind: MemberKind
   readonly name: string
+  /** Whether its own name stays inside, as every reader understands it. */
+  readonly isInside: boolean
   readonly size: number
 }
 
@@ -37,21 +39,46 @@ function kindOf(type: string): MemberKind {
   return /[1-6S]/.test(type) ? 'link' : 'damaged'
 }
 
+/** The sums of all bytes, of which the checksum's own count as spaces; old readers add with a sign. */
+function sumsOf(block: Uint8Array): readonly [sum: number, signed: number] {
+  let sum = 8 * 32
+  let signed = sum
+  for (const [at, byte] of block.entries()) {
+    if (at >= 148 && at < 156) continue
+    sum += byte
+    signed += byte < 0x80 ? byte : byte - 256
+  }
+  return [sum, signed]
+}
+
+/** Whether some reader may take a block for a member's header, even where it lacks a magic. */
+export function isLikeHeader(block: Uint8Array): boolean {
+  if (block.length < BLOCK) return false
+  const field = block.subarray(148, 156)
+  const [, digits = ''] = /^[\0\s]*\+?(?:0o)?([0-7_]+)/i.exec(latin1(field)) ?? []
+  const sum =
+    (field[0] ?? 0) < 0x80
+      ? Number.parseInt(digits.replaceAll('_', ''), 8)
+      : bigEndian(field).u32(4)
+  return sumsOf(block).includes(sum)
+}
+
 /** Reads a member's header (POSIX ustar, with the GNU forms of names and numbers). */
 export function readTarHeader(block: Uint8Array): TarHeader {
-  if (block.every((byte) => byte === 0)) return { kind: 'end', name: '', size: 0 }
-  let sum = 8 * 32
-  for (const [at, byte] of block.entries()) if (at < 148 || at >= 156) sum += byte
+  if (block.every((byte) => byte === 0)) return { kind: 'end', name: '', isInside: true, size: 0 }
   const size = numberOf(block.subarray(124, 136))
   const magic = latin1(block.subarray(257, 262))
-  const isSound = magic === 'ustar' && numberOf(block.subarray(148, 156)) === sum
-  const isGnu = block[262] === 0x20
-  const prefix = isGnu ? '' : textOf(block.subarray(345, 500))
+  const isSound = magic === 'ustar' && numberOf(block.subarray(148, 156)) === sumsOf(block)[0]
+  const prefix = textOf(block.subarray(345, 500))
   const name = textOf(block.subarray(0, 100))
+  const whole = prefix === '' ? name : `${prefix}/${name}`
+  // GNU keeps times where others read a prefix all the same
+  const isGnu = block[262] === 0x20
   return {
     kind:
       isSound && Number.isSafeInteger(size) ? kindOf(latin1(block.subarray(156, 157))) : 'damaged',
-    name: prefix === '' ? name : `${prefix}/${name}`,
+    name: isGnu ? name : whole,
+    isInside: isInside(name) && isInside(whole),
     size
   }
 }
@@ -73,8 +100,17 @@ export function readPax(bytes: Uint8Array): ReadonlyMap<string, string> | undefi
   return records
 }
 
+/**
+ * What a name comes to on all systems: `a/b` for `./A//b`. Of two members for which that is the same one
+ * may be written over the other.
+ */
+export function meaningOf(name: string): string {
+  const parts = name.toLowerCase().split(/[/\\]/)
+  return parts.filter((part) => part !== '' && part !== '.').join('/')
+}
+
 /** Whether a name stays inside of the archive, on every system. */
 export function isInside(name: string): boolean {
-  const parts = name.split(/[/\\]/)
-  return name !== '' && !/^[/\\]|^[A-Za-z]:|\0/.test(name) && !parts.includes('..')
+  const isOutside = /^[/\\]|^[A-Za-z]:|\0/.test(name) || name.split(/[/\\]/).includes('..')
+  return !isOutside && meaningOf(name) !== ''
 }

@@ -2,17 +2,39 @@ import { latin1 } from '../fields.ts'
 import type { Examination, Format } from '../format.ts'
 import { hasMagic, judge, need, read, type Steps, wholeSize } from '../steps.ts'
 import { MOST_OVF, readOvf } from './ovf.ts'
-import { BLOCK, isInside, readPax, readTarHeader, type TarHeader, textOf } from './tar-header.ts'
+import { applianceOf } from './ovf-facts.ts'
+import {
+  BLOCK,
+  isInside,
+  isLikeHeader,
+  meaningOf,
+  readPax,
+  readTarHeader,
+  type TarHeader,
+  textOf
+} from './tar-header.ts'
 
 const MOST_MEMBERS = 64
 /** Of names and extended headers, which are kept in memory. */
 const MOST_EXTRA = 64 * 1024
+/** Of characters; no system has longer paths. */
+const MOST_NAME = 4096
+/** The largest size that eleven octal digits can say. */
+const MOST_OCTAL = 8 ** 11 - 1
 const TEXTS = /\.(ovf|mf|cert)$/i
+const DESCRIPTION = /\.ovf$/i
+/** Some readers take such a member for a folder, and what it holds for the next header. */
+const FOLDER = /[/\\]$/
+/** Records that give some readers another size or kind of member. */
+const ODD_RECORD = /^(?:GNU\.sparse|SCHILY\.(?:realsize|filetype)$|SUN\.holesdata$)/
+/** Names with a scheme, or with characters that some readers leave out. */
+const ELSEWHERE = /^[a-z][a-z\d+.-]*:|[^ -~\x80-\xff]|^\xc2?[ \x85\xa0]| $/i
 
 interface Archive {
+  /** What the members' names mean (`meaningOf`). */
   readonly names: Set<string>
-  /** Files that its description names. */
-  files: readonly string[] | undefined
+  /** The first description, wherever it lies; `files` are those that it names. */
+  description: { readonly at: number; readonly files: readonly string[] } | undefined
   at: number
   /** From headers that come before the member's own. */
   name: string | undefined
@@ -20,17 +42,30 @@ interface Archive {
 }
 
 function* isTar(): Steps<boolean> {
-  return (yield* hasMagic(257, 'ustar\x0000')) || (yield* hasMagic(257, 'ustar  \0'))
+  return (
+    (yield* hasMagic(257, 'ustar\x0000')) ||
+    (yield* hasMagic(257, 'ustar  \0')) ||
+    isLikeHeader(yield* read(0, BLOCK))
+  )
 }
 
-/** The first member of an appliance is its description. */
+/** The first member of an appliance is its description; headers for its name may come before it. */
 function* isAppliance(): Steps<boolean> {
-  return /\.ovf$/i.test(textOf(yield* read(0, 100)))
+  let at = 0
+  for (let count = 0; count < 2; count++) {
+    const header = readTarHeader(yield* read(at, BLOCK))
+    const isExtra = header.kind === 'extension' || header.kind === 'long-name'
+    if (!isExtra || header.size > MOST_EXTRA) return DESCRIPTION.test(header.name)
+    at += BLOCK + Math.ceil(header.size / BLOCK) * BLOCK
+  }
+  return false
 }
 
 /** A name or a size that replaces the one in the next header; false when it is not to be trusted. */
 function* readExtra(header: TarHeader, archive: Archive): Steps<boolean> {
-  if (header.size > MOST_EXTRA) return false
+  // of two some readers take the first, others the last, or read one by what the other says
+  const isSecond = archive.name !== undefined || archive.size !== undefined
+  if (header.size > MOST_EXTRA || isSecond) return false
   const bytes = yield* need(archive.at + BLOCK, header.size)
   if (header.kind === 'long-name') {
     archive.name = textOf(bytes)
@@ -39,56 +74,85 @@ function* readExtra(header: TarHeader, archive: Archive): Steps<boolean> {
   const records = readPax(bytes)
   const path = records?.get('path')
   const size = records?.get('size')
-  const isOdd = [...(records?.keys() ?? [])].some((key) => key.startsWith('GNU.sparse'))
+  const isOdd = [...(records?.keys() ?? [])].some((key) => ODD_RECORD.test(key))
   if (records === undefined || isOdd || (size !== undefined && !/^\d{1,15}$/.test(size)))
     return false
   if (path !== undefined && /^[-+.\d]*$/.test(path)) return false
-  archive.name = path ?? archive.name
-  archive.size = size === undefined ? archive.size : Number(size)
+  archive.name = path
+  archive.size = size === undefined ? undefined : Number(size)
   return true
 }
 
-function checkName(name: string, archive: Archive, notes: Examination): void {
-  if (!isInside(name)) notes.report('TAR_TRAVERSAL', archive.at)
-  if (archive.names.has(name.toLowerCase())) notes.report('TAR_DUPLICATE', archive.at)
-  archive.names.add(name.toLowerCase())
+/** Readers that know no extended headers go by the name of the header itself. */
+function checkName(name: string, header: TarHeader, archive: Archive, notes: Examination): void {
+  if (FOLDER.test(name) || FOLDER.test(header.name)) notes.report('TAR_LINK', archive.at)
+  if (!isInside(name) || !header.isInside) notes.report('TAR_TRAVERSAL', archive.at)
+  const meaning = meaningOf(name)
+  if (archive.names.has(meaning)) notes.report('TAR_DUPLICATE', archive.at)
+  archive.names.add(meaning)
 }
 
 function* readDescription(size: number, archive: Archive, notes: Examination): Steps<void> {
   const at = archive.at + BLOCK
+  archive.description = { at, files: [] }
   if (size > MOST_OVF) {
     notes.report('OVF_SYNTAX', at)
     return
   }
-  const { codes, files } = readOvf(latin1(yield* need(at, size)))
-  archive.files = files
+  const xml = latin1(yield* need(at, size))
+  const { codes, files } = readOvf(xml)
+  archive.description = { at, files }
+  if (codes.length === 0) notes.facts.appliance = applianceOf(xml)
   for (const code of codes) notes.report(code, at)
 }
 
-function* readMember(header: TarHeader, archive: Archive, notes: Examination): Steps<void> {
-  const name = (archive.name ?? header.name).slice(0, 4096)
+/** False where it makes no sense to go on. */
+function* readMember(header: TarHeader, archive: Archive, notes: Examination): Steps<boolean> {
+  const name = archive.name ?? header.name
   const size = archive.size ?? header.size
   const offset = archive.at + BLOCK
   const member = notes.facts.members.length
   archive.name = undefined
   archive.size = undefined
-  checkName(name, archive, notes)
-  if (member === 0 && /\.ovf$/i.test(name)) {
+  // a reader that knows no extended headers would go on at another place
+  const isSmuggled = size !== header.size && size <= MOST_OCTAL
+  if (isSmuggled || name.length > MOST_NAME) {
+    notes.report('TAR_HEADER', archive.at)
+    return false
+  }
+  checkName(name, header, archive, notes)
+  const isDescription = DESCRIPTION.test(name) || DESCRIPTION.test(header.name)
+  if (isDescription && archive.description === undefined) {
     notes.facts.members.push({ name, offset, size })
     yield* readDescription(size, archive, notes)
   } else {
-    const part = TEXTS.test(name) ? undefined : notes.open(member, offset)
+    // readers may take either
+    if (isDescription) notes.report('TAR_DUPLICATE', archive.at)
+    const part = notes.open(member, offset)
     if (part !== undefined) yield* judge({ offset, length: size }, part)
     const report = notes.close()
-    notes.facts.members.push({ name, offset, size, ...(report === undefined ? {} : { report }) })
+    const isText = TEXTS.test(name) && report?.format === 'raw'
+    notes.facts.members.push({ name, offset, size, ...(isText || !report ? {} : { report }) })
   }
   archive.at = offset + Math.ceil(size / BLOCK) * BLOCK
+  return true
 }
 
-/** Files that the description names have to be members. */
+/** A reference of bytes that %xx stand for. */
+const decoded = (file: string): string =>
+  file.replace(/%([\da-f]{2})/gi, (_, byte: string) => String.fromCharCode(Number(`0x${byte}`)))
+
+/** Files that the description names have to be members, whether readers decode the names or not. */
 function checkFiles(archive: Archive, notes: Examination): void {
-  const outside = archive.files?.some((file) => !archive.names.has(file.toLowerCase()))
-  if (outside === true) notes.report('OVF_EXTERNAL', BLOCK)
+  const { at, files } = archive.description ?? { at: 0, files: [] }
+  const isOwn = (file: string): boolean => {
+    const forms = [file, decoded(file)]
+    return (
+      forms.every((form) => isInside(form) && !ELSEWHERE.test(form)) &&
+      forms.some((form) => archive.names.has(meaningOf(form)))
+    )
+  }
+  if (!files.every(isOwn)) notes.report('OVF_EXTERNAL', at)
 }
 
 function* readHeader(archive: Archive, notes: Examination): Steps<TarHeader> {
@@ -101,7 +165,7 @@ function* readHeader(archive: Archive, notes: Examination): Steps<TarHeader> {
 function* examine(notes: Examination): Steps<void> {
   const archive: Archive = {
     names: new Set(),
-    files: undefined,
+    description: undefined,
     at: 0,
     name: undefined,
     size: undefined
@@ -114,8 +178,9 @@ function* examine(notes: Examination): Steps<void> {
       notes.report('TAR_MEMBERS', archive.at)
       return
     }
-    if (header.kind === 'file') yield* readMember(header, archive, notes)
-    else if (yield* readExtra(header, archive))
+    if (header.kind === 'file') {
+      if (!(yield* readMember(header, archive, notes))) return
+    } else if (yield* readExtra(header, archive))
       archive.at += BLOCK + Math.ceil(header.size / BLOCK) * BLOCK
     else {
       notes.report('TAR_HEADER', archive.at)
@@ -123,6 +188,9 @@ function* examine(notes: Examination): Steps<void> {
     }
   }
   checkFiles(archive, notes)
+  // some readers go on behind a single empty block
+  const next = yield* read(archive.at + BLOCK, BLOCK)
+  if (next.some((byte) => byte !== 0)) notes.report('TAR_HEADER', archive.at + BLOCK)
   if (archive.at > (yield* wholeSize())) notes.report('TRUNCATED', archive.at)
 }
 

@@ -19,7 +19,11 @@ function checksum(bytes: Uint8Array, at: number): number {
 function* detect(): Steps<boolean> {
   if (yield* hasMagic(0, MAGIC)) return true
   const size = yield* wholeSize()
-  return size > FOOTER_SIZE && (yield* hasMagic(size - FOOTER_SIZE, MAGIC))
+  // readers that count whole sectors look into the last one, whatever there is of it
+  const last = Math.ceil(size / FOOTER_SIZE) * FOOTER_SIZE - FOOTER_SIZE
+  for (const at of [size - FOOTER_SIZE, last])
+    if (at > 0 && (yield* hasMagic(at, MAGIC))) return true
+  return false
 }
 
 function checkFooter(footer: Uint8Array, at: number, notes: Examination): void {
@@ -39,6 +43,10 @@ function* examineFixed(notes: Examination): Steps<void> {
   const at = size - FOOTER_SIZE
   const footer = yield* need(at, FOOTER_SIZE)
   const fields = bigEndian(footer)
+  if (at % FOOTER_SIZE !== 0) {
+    notes.report('VHD_FOOTER_MISMATCH', at)
+    return
+  }
   checkFooter(footer, at, notes)
   if (fields.u32(60) === DYNAMIC) notes.report('TRUNCATED', 0)
   else if (fields.u32(60) !== FIXED) notes.report('VHD_HEADER', at + 60)

@@ -18,7 +18,14 @@ const PARENT_LOCATOR = '2d5fd3a80bb34d45abf7d3d84834ab0c'
 const LOGICAL_SECTOR = '1dbf41816fa90947ba47f233a8faab5f'
 const PHYSICAL_SECTOR = 'c748a3cd5d4471449cc9e9885251c556'
 const PAGE_83 = 'ab12cabee6b2234593efc309e000c746'
-const ITEMS = [FILE_PARAMETERS, VIRTUAL_SIZE, LOGICAL_SECTOR, PHYSICAL_SECTOR, PAGE_83]
+/** The items that are known, and how long they are. */
+const ITEMS: ReadonlyMap<string, number> = new Map([
+  [FILE_PARAMETERS, 8],
+  [VIRTUAL_SIZE, 8],
+  [LOGICAL_SECTOR, 4],
+  [PHYSICAL_SECTOR, 4],
+  [PAGE_83, 16]
+])
 
 interface Entry {
   readonly guid: string
@@ -39,14 +46,17 @@ const guidOf = (bytes: Uint8Array): string =>
 
 /** The header that counts is the valid one with the higher sequence number. */
 function* examineHeaders(notes: Examination): Steps<void> {
-  let best: { sequence: number; at: number; hasLog: boolean } | undefined
+  let best: { sequence: number; at: number; hasLog: boolean; header: Uint8Array } | undefined
   for (const at of HEADERS) {
     const header = yield* need(at, 4096)
     const fields = littleEndian(header)
     const isValid = latin1(header.subarray(0, 4)) === 'head' && fields.u32(4) === crc32c(header, 4)
     const sequence = fields.u64(8)
+    // of two that are equally new either may be read (and above 2^53 all are equal here)
+    if (isValid && sequence === best?.sequence && !isEqual(header, best.header))
+      notes.report('VHDX_HEADER', at + 8)
     if (isValid && (best === undefined || sequence > best.sequence))
-      best = { sequence, at, hasLog: !isFilled(header, 48, 64) }
+      best = { sequence, at, hasLog: !isFilled(header, 48, 64), header: header.slice() }
     if (isValid && fields.u16(66) !== 1) notes.report('VHDX_HEADER', at + 66)
   }
   if (best === undefined) notes.report('VHDX_HEADER', HEADERS[0])
@@ -107,8 +117,9 @@ function itemsOf(table: Uint8Array, region: Entry): Entry[] | undefined {
 
 function* examineItem(item: Entry, at: number, notes: Examination): Steps<void> {
   if (item.guid === PARENT_LOCATOR) notes.report('VHDX_PARENT', at)
-  else if (!ITEMS.includes(item.guid) && (item.flags & 4) !== 0)
+  else if (!ITEMS.has(item.guid) && (item.flags & 4) !== 0)
     notes.report('VHDX_UNKNOWN_REQUIRED', at)
+  if (item.length !== (ITEMS.get(item.guid) ?? item.length)) notes.report('VHDX_METADATA', at)
   if (item.guid === VIRTUAL_SIZE) notes.size(littleEndian(yield* need(at, 8)).u64(0), at)
   if (item.guid === FILE_PARAMETERS) {
     const flags = littleEndian(yield* need(at, 8)).u32(4)

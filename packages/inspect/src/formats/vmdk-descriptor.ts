@@ -4,7 +4,10 @@ import type { Examination } from '../format.ts'
 
 const NO_PARENT = 'ffffffff'
 const TYPES = ['monolithicSparse', 'streamOptimized']
-const PARENT_KEYS = ['parentfilenamehint', 'changetrackpath']
+/** Some readers look for these as words anywhere, in comments and in values too. */
+const PARENT_WORDS = ['parentfilenamehint', 'changetrackpath']
+const SINGLE_WORDS = ['createtype', 'parentcid']
+const MOST_LINES = 4096
 const SETTING = /^([A-Za-z_][\w.]*)\s*=\s*(.*)$/
 const EXTENT =
   /^(RW|RDONLY|NOACCESS)\s+(\d{1,15})\s+([A-Za-z]\w*)(?:\s+"([^"]*)"(?:\s+(\d{1,15}))?)?$/i
@@ -14,17 +17,32 @@ interface Descriptor {
   readonly settings: ReadonlyMap<string, string>
   readonly extents: readonly RegExpExecArray[]
   readonly codes: ReadonlySet<FindingCode>
+  readonly hasParent: boolean
 }
 
 const unquoted = (value: string): string => /^"([^"]*)"$/.exec(value)?.[1] ?? value
 
+function parentOf(settings: ReadonlyMap<string, string>, lower: string): boolean {
+  const parent = settings.get('parentcid')
+  return (
+    (parent !== undefined && parent.toLowerCase() !== NO_PARENT) ||
+    PARENT_WORDS.some((word) => lower.includes(word))
+  )
+}
+
 /** Reads a descriptor; what two readers might understand differently is a fault. */
 function parse(text: string): Descriptor {
+  const lower = text.toLowerCase()
   const settings = new Map<string, string>()
   const extents: RegExpExecArray[] = []
   const codes = new Set<FindingCode>()
-  if (/[^\t\r\n\x20-\x7e]/.test(text)) codes.add('VMDK_DESCRIPTOR_SYNTAX')
-  for (const line of text.split(/\r\n|\r|\n/)) {
+  const lines = text.split(/\r\n|\r|\n/, MOST_LINES + 1)
+  const isOdd =
+    lines.length > MOST_LINES ||
+    /[^\t\r\n\x20-\x7e]|\r(?!\n)/.test(text) ||
+    SINGLE_WORDS.some((word) => lower.indexOf(word) !== lower.lastIndexOf(word))
+  if (isOdd) codes.add('VMDK_DESCRIPTOR_SYNTAX')
+  for (const line of lines) {
     const trimmed = line.trim()
     if (trimmed === '' || trimmed.startsWith('#')) continue
     const extent = EXTENT.exec(trimmed)
@@ -38,15 +56,7 @@ function parse(text: string): Descriptor {
       settings.set(key, unquoted(setting[2] ?? ''))
     }
   }
-  return { settings, extents, codes }
-}
-
-function parentOf({ settings }: Descriptor): boolean {
-  const parent = settings.get('parentcid')
-  return (
-    (parent !== undefined && parent.toLowerCase() !== NO_PARENT) ||
-    PARENT_KEYS.some((key) => settings.has(key))
-  )
+  return { settings, extents, codes, hasParent: parentOf(settings, lower) }
 }
 
 /** A name that no reader takes for a path, a device or a protocol. */
@@ -74,18 +84,21 @@ export function checkEmbedded(
   const codes = new Set(descriptor.codes)
   if (end >= 0 && bytes.subarray(end).some((byte) => byte !== 0))
     codes.add('VMDK_DESCRIPTOR_SYNTAX')
-  const type = descriptor.settings.get('createtype')
-  if (type === undefined || !TYPES.includes(type)) codes.add('VMDK_SUBFORMAT')
+  const named = descriptor.settings.get('createtype')
+  // our own word: theirs would keep the whole text
+  const type = TYPES.find((known) => known === named)
+  if (type === undefined) codes.add('VMDK_SUBFORMAT')
   else notes.facts.subformat = type
-  if (parentOf(descriptor)) codes.add('VMDK_PARENT')
+  if (descriptor.hasParent) codes.add('VMDK_PARENT')
   for (const code of checkExtents(descriptor.extents, where.capacity)) codes.add(code)
   for (const code of codes) notes.report(code, where.at)
 }
 
 /** A descriptor that is a file of its own: whatever it names lies elsewhere. */
 export function checkText(bytes: Uint8Array, notes: Examination): void {
-  const descriptor = parse(latin1(bytes).replace(/\0+$/, ''))
-  if (parentOf(descriptor)) notes.report('VMDK_PARENT', 0)
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1
+  const descriptor = parse(latin1(bytes.subarray(0, end)))
+  if (descriptor.hasParent) notes.report('VMDK_PARENT', 0)
   if (descriptor.extents.length > 0 || descriptor.codes.has('VMDK_EXTERNAL_EXTENT'))
     notes.report('VMDK_EXTERNAL_EXTENT', 0)
   if (descriptor.codes.has('VMDK_DESCRIPTOR_SYNTAX')) notes.report('VMDK_DESCRIPTOR_SYNTAX', 0)

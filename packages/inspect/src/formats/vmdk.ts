@@ -12,6 +12,9 @@ const HEADER_SIZE = 512
 const LEAST_DESCRIPTOR = 20 * SECTOR
 const MOST_DESCRIPTOR = 2 ** 20 - 1
 const FOOTER_SIZE = 3 * SECTOR
+/** Some readers take any text for a descriptor that has the word before its first NUL. */
+const TYPE = /createtype/i
+const MOST_PIECE = 65536
 const COMPRESSED = 0x10000
 const MARKERS = 0x20000
 
@@ -20,7 +23,8 @@ function* detect(): Steps<boolean> {
     (yield* hasMagic(0, SPARSE)) ||
     (yield* hasMagic(0, COWD)) ||
     (yield* hasMagic(0, SE_SPARSE)) ||
-    (yield* isDescriptor())
+    (yield* isDescriptor()) ||
+    (yield* hasType())
   )
 }
 
@@ -31,12 +35,27 @@ function* isDescriptor(): Steps<boolean> {
     const bytes = yield* read(0, Math.min(length, 65536))
     const text = latin1(bytes)
     if (/^#\s*disk\s*descriptorfile/i.test(text)) return true
-    const [ignored = ''] = /^(?:[\t\v\f\r\n ]|#[^\n]*\n)*/.exec(text) ?? []
+    const [ignored = ''] = /^(?:[\t\v\f\r\n ]|(?:#|encoding[\t ]*=)[^\n]*\n)*/i.exec(text) ?? []
     const rest = text.slice(ignored.length)
     if (/^version[\t ]*=/i.test(rest)) return true
-    const isOpen = rest === '' || rest.startsWith('#') || /^v[a-z]*[\t ]*$/i.test(rest)
+    const isOpen = rest === '' || /^(?:#|encoding)/i.test(rest) || /^[ve][a-z]*[\t ]*$/i.test(rest)
     if (!isOpen || bytes.length < length || length >= 65536) return false
   }
+}
+
+function* hasType(): Steps<boolean> {
+  let before = ''
+  let length = 16
+  for (let at = 0; at < MOST_DESCRIPTOR; at += length) {
+    length = Math.min(at === 0 ? length : 4 * length, MOST_PIECE)
+    const bytes = yield* read(at, length)
+    const end = bytes.indexOf(0)
+    const text = before + latin1(end < 0 ? bytes : bytes.subarray(0, end))
+    if (TYPE.test(text)) return true
+    if (end >= 0 || bytes.length < length) return false
+    before = text.slice(-16)
+  }
+  return false
 }
 
 function checkHeader(header: Uint8Array, notes: Examination): void {
@@ -78,29 +97,44 @@ function* examineFooter(header: Uint8Array, notes: Examination): Steps<void> {
   const isSame =
     isEqual(footer.subarray(0, 56), header.subarray(0, 56)) &&
     isEqual(footer.subarray(64, 79), header.subarray(64, 79))
+  // some readers count whole sectors, and find theirs elsewhere
+  if (size % SECTOR !== 0) notes.report('VMDK_FOOTER_MISMATCH', size)
   if (!isMarked || !isEnd) notes.report('TRUNCATED', size)
   if (!isSame || isAtEnd(footer)) notes.report('VMDK_FOOTER_MISMATCH', at + SECTOR)
-  else if (directory * SECTOR >= size) notes.report('OFFSET_BEYOND_EOF', at + SECTOR + 56)
+  else if (directory * SECTOR + directorySize(header) > size)
+    notes.report('OFFSET_BEYOND_EOF', at + SECTOR + 56)
+}
+
+/** Bytes of a grain directory: one entry of 4 bytes for each table. */
+function directorySize(header: Uint8Array): number {
+  const fields = littleEndian(header)
+  return Math.ceil(fields.u64(12) / Math.max(1, fields.u64(20) * fields.u32(44))) * 4
 }
 
 const isAtEnd = (header: Uint8Array): boolean =>
   header.subarray(56, 64).every((byte) => byte === 0xff)
+
+function* examineDescriptor(declared: number, capacity: number, notes: Examination): Steps<void> {
+  const length = Math.min(MOST_DESCRIPTOR, Math.max(LEAST_DESCRIPTOR, declared))
+  checkEmbedded(yield* read(SECTOR, length), { at: SECTOR, capacity }, notes)
+  // a generator that waits keeps its last answer, which here would be 1 MiB up to the end
+  yield* read(0, 0)
+}
 
 function* examineSparse(notes: Examination): Steps<void> {
   const header = yield* need(0, HEADER_SIZE)
   const fields = littleEndian(header)
   checkHeader(header, notes)
   const declared = fields.u64(36) * SECTOR
-  const length = Math.min(MOST_DESCRIPTOR, Math.max(LEAST_DESCRIPTOR, declared))
-  const descriptor = yield* read(SECTOR, length)
-  checkEmbedded(descriptor, { at: SECTOR, capacity: fields.u64(12) }, notes)
+  yield* examineDescriptor(declared, fields.u64(12), notes)
   if (isAtEnd(header)) yield* examineFooter(header, notes)
   const size = yield* wholeSize()
   if (SECTOR + Math.min(declared, MOST_DESCRIPTOR) > size) notes.report('TRUNCATED', size)
   if (fields.u64(64) * SECTOR > size) notes.report('OFFSET_BEYOND_EOF', 64)
   for (const at of [48, 56]) {
     const isUsed = at === 56 ? !isAtEnd(header) : (fields.u32(8) & 2) !== 0
-    if (isUsed && fields.u64(at) * SECTOR >= size) notes.report('OFFSET_BEYOND_EOF', at)
+    if (isUsed && fields.u64(at) * SECTOR + directorySize(header) > size)
+      notes.report('OFFSET_BEYOND_EOF', at)
   }
 }
 
