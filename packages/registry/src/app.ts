@@ -18,9 +18,13 @@ import { garbageRoutes } from './routes/garbage.ts'
 import { imageStoreRoutes } from './routes/image-stores.ts'
 import { listImagesRoute } from './routes/list-images.ts'
 import { memberRoutes } from './routes/members.ts'
+import { membershipRoutes } from './routes/memberships.ts'
 import { metadefDefinitionRoutes } from './routes/metadef-definitions.ts'
 import { metadefRoutes } from './routes/metadefs.ts'
 import { operationRoutes } from './routes/operations.ts'
+import { pendingDeleteRoutes } from './routes/pending-delete.ts'
+import { placementRoutes } from './routes/placements.ts'
+import { recordRoutes } from './routes/records.ts'
 import type { RouteOptions, RoutePlugin } from './routes/route.ts'
 import { runOperationRoutes } from './routes/run-operation.ts'
 import { showImageRoute } from './routes/show-image.ts'
@@ -49,13 +53,17 @@ const ROUTES: readonly RoutePlugin[] = [
   deleteImageRoute,
   activateImageRoute,
   imageStoreRoutes,
+  recordRoutes,
   memberRoutes,
+  membershipRoutes,
   beginOperationRoute,
   runOperationRoutes,
   backgroundRoutes,
   operationRoutes,
   taskRoutes,
   garbageRoutes,
+  pendingDeleteRoutes,
+  placementRoutes,
   usageRoute,
   changesRoute,
   tokenRoutes,
@@ -105,8 +113,7 @@ export async function buildRegistry(
     statementTimeoutMs: settings.statementTimeoutMs,
     log
   })
-  const { leaseMs, sweepMs, tries } = settings
-  const sweeper = createSweeper({ database, leaseMs, sweepMs, tries, log })
+  const sweeper = createSweeper({ ...settings, database, log })
   app.addHook('onReady', async () => sweeper.start())
   app.addHook('onClose', async () => {
     await sweeper.close()

@@ -3,6 +3,7 @@ import { Type } from 'typebox'
 import {
   BLOB_FACTS,
   Bytes,
+  FoundDataSchema,
   HashValue,
   ImageStatus,
   ImportedFieldsSchema,
@@ -31,8 +32,8 @@ export const EnqueueOperationSchema = Type.Object(
     kind: Kind,
     image_id: Uuid,
     from: Type.Array(ImageStatus, { minItems: 1 }),
-    to: nullable(oneOf(['importing'])),
-    fallback: oneOf(['queued', 'active']),
+    to: nullable(oneOf(['importing', 'saving'])),
+    fallback: oneOf(['queued', 'active', 'killed']),
     stores: Type.Array(Token, { minItems: 1, maxItems: 1000 }),
     must_succeed: Type.Boolean(),
     input: Input,
@@ -56,7 +57,8 @@ export const EnqueueOperationSchema = Type.Object(
             'Only of kind `import`: what the image becomes along with it, if it still has this version, as its `ETag` says it'
         }
       )
-    )
+    ),
+    failure: Type.Optional(Reason)
   },
   strict
 )
@@ -109,7 +111,10 @@ export const ActivateLocationSchema = Type.Object(
   },
   strict
 )
-export const CompleteSchema = Type.Object({ attempt: Token }, strict)
+export const CompleteSchema = Type.Object(
+  { attempt: Token, found: Type.Optional(FoundDataSchema) },
+  strict
+)
 
 export const TaskSchema = Type.Object({
   id: Uuid,

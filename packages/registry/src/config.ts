@@ -36,6 +36,24 @@ export const registryConfigSchema = Type.Object(
         minimum: 0
       })
     ),
+    deleteDelaySeconds: Type.Optional(
+      Type.Number({
+        description:
+          'How long images with data wait as `pending_delete` before they are deleted for good, with their bytes; meanwhile `tank restore` brings them back. 0: they do not wait',
+        minimum: 0,
+        maximum: 315_360_000,
+        default: 0
+      })
+    ),
+    unfinishedHours: Type.Optional(
+      Type.Number({
+        description:
+          'Images that have no data, and that nobody has changed for so long, are deleted unless they are protected. 0: they wait for ever',
+        minimum: 0,
+        maximum: 87_600,
+        default: 0
+      })
+    ),
     background: Type.Optional(
       Type.Object(
         {
@@ -96,6 +114,10 @@ export interface Settings {
   readonly heartbeatMs: number
   readonly sweepMs: number
   readonly garbageGraceMs: number
+  /** How long deleted images keep their data; 0: not at all. */
+  readonly deleteDelayMs: number
+  /** How long images may wait for data; 0: for ever. */
+  readonly unfinishedMs: number
   /** How often background work is begun. */
   readonly tries: number
   readonly staleMs: number
@@ -133,6 +155,8 @@ export function toSettings(config: RegistryConfig): Settings {
     sweepMs: milliseconds(full.sweepSeconds ?? 5),
     garbageGraceMs:
       full.garbageGraceSeconds === undefined ? 2 * leaseMs : milliseconds(full.garbageGraceSeconds),
+    deleteDelayMs: milliseconds(full.deleteDelaySeconds ?? 0),
+    unfinishedMs: milliseconds((full.unfinishedHours ?? 0) * 3600),
     tries: full.background?.tries ?? 3,
     staleMs: milliseconds(full.background?.staleSeconds ?? 3600),
     tasksKeptMs: milliseconds((full.background?.keepHours ?? 48) * 3600),

@@ -8,7 +8,8 @@ const CLAIM_SECONDS = 60
 
 const LOCK_BLOB = 'SELECT id FROM blobs WHERE id = $1 FOR UPDATE'
 
-const UNUSED = `NOT EXISTS (SELECT FROM images i WHERE i.blob_id = $1 AND i.deleted_at IS NULL)`
+/** Images whose deletion waits have their blob, too. */
+const UNUSED = `NOT EXISTS (SELECT FROM images i WHERE i.blob_id = $1)`
 
 const DISCARD = `UPDATE placements SET state = 'garbage', garbage_at = now(), next_at = now()
   WHERE blob_id = $1 AND state = 'stored' AND role <> 'external' AND ${UNUSED}`

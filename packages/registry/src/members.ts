@@ -60,6 +60,19 @@ const ADD = `INSERT INTO members (image_id, member, status) VALUES ($1, $2, 'pen
   ON CONFLICT DO NOTHING RETURNING member`
 const COUNT = 'SELECT count(*) AS count FROM members WHERE image_id = $1'
 
+export async function countMembers(trx: Executor, imageId: string): Promise<number> {
+  const [total] = await run<{ count: number }>(trx, COUNT, [imageId])
+  return total?.count ?? 0
+}
+
+export function demandRoom(count: number, limit: number | null): void {
+  if (limit === null || count <= limit) return
+  throw new TankError(
+    'LIMIT_EXCEEDED',
+    `The limit of members of an image has been exceeded: ${count} of ${limit}.`
+  )
+}
+
 /** Adds a member, pending; the lock of the image keeps the count exact. */
 export function addMember(
   database: Database,
@@ -73,13 +86,7 @@ export function addMember(
     if (added === undefined) {
       throw new TankError('MEMBER_EXISTS', 'The project is a member of the image already.')
     }
-    const [total] = await run<{ count: number }>(trx, COUNT, [image.id])
-    if (limit !== null && (total?.count ?? 0) > limit) {
-      throw new TankError(
-        'LIMIT_EXCEEDED',
-        `The limit of members of an image has been exceeded: ${total?.count} of ${limit}.`
-      )
-    }
+    demandRoom(await countMembers(trx, image.id), limit)
     await noteChange(trx, image.id, 'member.add', caller, { member, status: 'pending' })
     return renderMember(trx, image, member)
   })

@@ -6,7 +6,8 @@ import {
   LIMITS,
   type LocationMetadata,
   MEMBER_STATUSES,
-  VISIBILITIES
+  VISIBILITIES,
+  WRITTEN_DISK_FORMATS
 } from '@tank/model'
 import { type TSchema, Type } from 'typebox'
 
@@ -26,7 +27,7 @@ const Md5 = Type.String({ pattern: '^[0-9a-f]{32}$' })
 export const HashValue = Type.String({ pattern: '^[0-9a-f]{1,128}$' })
 export const Token = Type.String({ minLength: 1, maxLength: 255 })
 export const Reason = Type.String({ maxLength: 4096 })
-const MemberId = Type.String({ minLength: 1, maxLength: LIMITS.memberLength })
+export const MemberId = Type.String({ minLength: 1, maxLength: LIMITS.memberLength })
 export const ImageStatus = oneOf(IMAGE_STATUSES)
 
 const FIELDS = {
@@ -36,7 +37,7 @@ const FIELDS = {
   os_hidden: Type.Optional(Type.Boolean()),
   owner: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: LIMITS.ownerLength }))),
   container_format: Type.Optional(nullable(oneOf(CONTAINER_FORMATS))),
-  disk_format: Type.Optional(nullable(oneOf(DISK_FORMATS))),
+  disk_format: Type.Optional(nullable(oneOf(WRITTEN_DISK_FORMATS))),
   min_disk: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.minDisk })),
   min_ram: Type.Optional(Type.Integer({ minimum: 0, maximum: LIMITS.minRam })),
   tags: Type.Optional(Type.Array(Type.String({ maxLength: LIMITS.tagLength }))),
@@ -56,7 +57,21 @@ export const ImportedFieldsSchema = Type.Object(
   strict
 )
 
-export const CreateImageSchema = Type.Object({ id: Uuid, create_token: Token, ...FIELDS }, strict)
+/** What the data of a queued image is said to be, before there is any. */
+const Announced = Type.Optional(
+  Type.Object(
+    { size: Type.Optional(nullable(Bytes)), checksum: Type.Optional(nullable(Md5)) },
+    {
+      ...strict,
+      description: 'Of data that is still to come; who uploads it holds it against this'
+    }
+  )
+)
+
+export const CreateImageSchema = Type.Object(
+  { id: Uuid, create_token: Token, announced: Announced, ...FIELDS },
+  strict
+)
 
 const time = (description: string) => Type.String({ description })
 
@@ -72,7 +87,7 @@ export const ImageDocumentSchema = Type.Object(
     owner: nullable(Type.String()),
     tags: Type.Array(Type.String()),
     container_format: nullable(oneOf(CONTAINER_FORMATS)),
-    disk_format: nullable(oneOf(DISK_FORMATS)),
+    disk_format: nullable(oneOf(WRITTEN_DISK_FORMATS)),
     min_disk: Type.Integer(),
     min_ram: Type.Integer(),
     size: nullable(Bytes),
@@ -148,7 +163,7 @@ const LocationsUpdateSchema = Type.Object(
 )
 
 export const UpdateImageSchema = Type.Object(
-  { ...FIELDS, locations: Type.Optional(LocationsUpdateSchema) },
+  { ...FIELDS, announced: Announced, locations: Type.Optional(LocationsUpdateSchema) },
   strict
 )
 
@@ -199,6 +214,27 @@ export const LeaseSchema = Type.Object({
 })
 
 export const HeartbeatSchema = Type.Object({ attempt: Token, progress: Bytes }, strict)
+const Format = nullable(Type.String({ minLength: 1, maxLength: 64 }))
+export const FoundDataSchema = Type.Object(
+  {
+    declared: Type.Object(
+      { disk_format: Format, container_format: Format },
+      { ...strict, description: 'By what the bytes were judged' }
+    ),
+    disk_format: nullable(oneOf(DISK_FORMATS)),
+    format: Format,
+    verdict: nullable(oneOf(['safe', 'unsafe'])),
+    virtual_size: nullable(Bytes),
+    properties: Type.Unsafe<Record<string, string>>({
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      maxProperties: 1000,
+      description: 'Custom properties that the image gets where it has none of that name'
+    }),
+    properties_limit: nullable(Type.Integer({ minimum: 0 }))
+  },
+  { ...strict, description: 'What the bytes turned out to be' }
+)
 export const FinishOperationSchema = Type.Object(
   {
     attempt: Token,
@@ -210,12 +246,20 @@ export const FinishOperationSchema = Type.Object(
         minimum: 0,
         maximum: 1_000_000_000
       })
-    )
+    ),
+    found: Type.Optional(FoundDataSchema)
   },
   strict
 )
 export const AbandonOperationSchema = Type.Object(
-  { attempt: Token, reason: Reason, again: Type.Optional(Type.Boolean()) },
+  {
+    attempt: Token,
+    reason: Reason,
+    again: Type.Optional(Type.Boolean()),
+    kept: Type.Optional(
+      Type.Boolean({ description: 'What was written may still lie in its store, and counts' })
+    )
+  },
   strict
 )
 export const ReleaseSchema = Type.Object({ worker_prefix: Token }, strict)
@@ -262,6 +306,34 @@ export const GarbagePlacementSchema = Type.Object({
   claim: Uuid
 })
 export const GarbageDeletedSchema = Type.Object({ claim: Uuid }, strict)
+export const StoredPlacementSchema = Type.Object(
+  {
+    id: Uuid,
+    store: Type.String(),
+    key: Type.String(),
+    role: oneOf(['data', 'staged', 'variant', 'external']),
+    size: nullable(Bytes),
+    digests: Type.Record(Type.String(), Type.String(), {
+      description: 'hexadecimal, by algorithm, as far as they are known'
+    }),
+    images: Type.Array(Type.String(), { description: 'some of the images that have these bytes' })
+  },
+  strict
+)
+
+/** A deletion that waits. */
+export const PendingDeleteSchema = Type.Object(
+  {
+    id: Uuid,
+    name: nullable(Type.String()),
+    owner: nullable(Type.String()),
+    size: Bytes,
+    deleted_at: time('RFC 3339, UTC, with microseconds'),
+    due_at: time('when it is deleted for good; RFC 3339, UTC')
+  },
+  strict
+)
+
 export const GarbageCountSchema = Type.Object({
   store: Token,
   placements: Type.Integer(),

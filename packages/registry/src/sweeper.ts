@@ -1,5 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type Database, run } from './db/database.ts'
+import { expireUnfinished } from './images/expire-unfinished.ts'
+import { scrubImages } from './images/pending-delete.ts'
 import { expireStaged } from './operations/expire-staged.ts'
 import { lockOperation } from './operations/find.ts'
 import { loseOperation } from './operations/requeue.ts'
@@ -15,6 +17,10 @@ export interface SweeperOptions {
   readonly sweepMs: number
   /** How often background work is tried. */
   readonly tries: number
+  /** How long deleted images keep their data. */
+  readonly deleteDelayMs: number
+  /** How long images may wait for data; 0: for ever. */
+  readonly unfinishedMs: number
   readonly log: FastifyBaseLogger
 }
 
@@ -55,7 +61,7 @@ async function sweep(database: Database, tries: number, log: FastifyBaseLogger):
  * its database answer: after every time without them, no lease expires for one lease period.
  */
 export function createSweeper(options: SweeperOptions): Sweeper {
-  const { database, leaseMs, sweepMs, tries, log } = options
+  const { database, leaseMs, sweepMs, tries, deleteDelayMs, unfinishedMs, log } = options
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
   let closed = false
@@ -65,6 +71,8 @@ export function createSweeper(options: SweeperOptions): Sweeper {
   async function sweepAll(): Promise<void> {
     for (let ended = BATCH; ended === BATCH && !closed; ) ended = await sweep(database, tries, log)
     await expireStaged(database, log)
+    await expireUnfinished(database, unfinishedMs, log)
+    await scrubImages(database, deleteDelayMs, log)
   }
 
   async function turn(): Promise<void> {

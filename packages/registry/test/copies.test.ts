@@ -176,7 +176,7 @@ t.test('fencing: another attempt can do nothing', async (t) => {
 
 t.test('a worker that died: another one goes on, but not for ever', async (t) => {
   const quick = await openRegistry(t, {
-    leaseSeconds: 0.3,
+    leaseSeconds: 2,
     heartbeatSeconds: 0.1,
     sweepSeconds: 0.05,
     background: { tries: 2 }
@@ -279,8 +279,30 @@ t.test('QTA2 QTA6 copies need room for each store', async (t) => {
   t.equal((await smallJobs.enqueue(copyTo(image.id, 'b'))).status, 204)
 })
 
+t.test('QTA2 a copy of an image that was given away counts for who has it now', async (t) => {
+  const small = await openRegistry(t, { quotas: { bytes: 25 } })
+  const smallJobs = createJobs(small)
+  const image = await createActive(small, { project: 'P1' }, 10)
+  await createActive(small, { project: 'P2' }, 10)
+  await smallJobs.enqueue({ ...copyTo(image.id, 'b'), must_succeed: false })
+  const job = held(await smallJobs.claim(ALL))
+  const placement = await smallJobs.begin(job, 'b')
+  const path = `/images/${image.id}`
+  const etag = (await small.call(admin, 'GET', path)).headers.etag
+  const given = await small.call(admin, 'PATCH', path, { owner: 'P2' }, { 'if-match': `${etag}` })
+  t.equal(given.status, 200)
+  t.match(await smallJobs.stored(job, placement, facts(10)), {
+    status: 413,
+    json: { detail: 'image_size_total is over limit of 25 due to current usage 20 and delta 10' }
+  })
+  await smallJobs.failed(job, 'b')
+  await smallJobs.complete(job)
+  t.match(await smallJobs.image(image.id), { owner: 'P2', stores: 'main' })
+  t.match(await createWorker(small).usage('P2'), { stored_bytes: 20, reserved_bytes: 0 })
+})
+
 t.test('I8 IMP13 IMP14 the lock: one at a time, taken over when nothing moves', async (t) => {
-  const stale = await openRegistry(t, { background: { staleSeconds: 0.2 } })
+  const stale = await openRegistry(t, { background: { staleSeconds: 2 } })
   const staleJobs = createJobs(stale)
   const image = await createActive(stale, { project: 'P1' }, 1)
   const first = copyTo(image.id, 'b')

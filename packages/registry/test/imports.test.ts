@@ -134,9 +134,9 @@ t.test('IMP14 what nobody began makes room, and leaves staged data where it is',
   t.match(await staleJobs.image(id), { status: 'active', stores: 'main' })
 })
 
-t.test('staged data expires, unless an import was asked for', async (t) => {
+t.test('S-36 staged data expires, unless an import was asked for', async (t) => {
   const quick = await openRegistry(t, {
-    leaseSeconds: 0.3,
+    leaseSeconds: 2,
     heartbeatSeconds: 0.1,
     sweepSeconds: 0.05
   })
@@ -201,4 +201,40 @@ t.test('IMP18 an import and what the image takes over are one', async (t) => {
   t.match(await jobs.image(id), taken, 'what is refused changes nothing')
   const copied = { ...copyTo(id, 'b'), change }
   t.equal((await jobs.enqueue(copied)).json.code, 'INVALID_REQUEST', 'only imports take over')
+})
+
+t.test('an import that waited for too long has changed no status, and says none', async (t) => {
+  const stale = await openRegistry(t, { background: { staleSeconds: 0.05 } })
+  const staleJobs = createJobs(stale)
+  const { id } = await staged(stale, 'stale', 4)
+  t.equal((await staleJobs.enqueue(importInto(id, 'staged', 'main'))).status, 204)
+  const second = importInto(id, 'staged', 'main')
+  await until(async () => (await staleJobs.enqueue(second)).status === 204)
+  t.match(await staleJobs.image(id), { status: 'uploading' })
+  const changes = await stale.query(
+    `SELECT detail FROM changes WHERE image_id = $1 AND type = 'operation.expire'`,
+    [id]
+  )
+  t.match(changes, [{ detail: { kind: 'import', reason: 'Expired lock preempted' } }])
+  t.notOk(Object.hasOwn(Object(changes[0]?.detail), 'status'))
+})
+
+t.test('IMP17 an import of which nothing can become is a failed task at once', async (t) => {
+  const { id } = await create(registry, { project: 'vain' })
+  const { outside: _, ...rest } = importInto(id, 'outside', 'main', 'b')
+  const request = { ...rest, failure: 'There is no such region' }
+  for (let n = 0; n < 2; n++) t.equal((await jobs.enqueue(request)).status, 204, 'idempotent')
+  t.match(await jobs.tasks(id), [
+    { id: request.id, status: 'failure', message: request.failure, expires_at: /Z$/ }
+  ])
+  const image = await jobs.image(id)
+  t.match(image, { status: 'queued', os_glance_failed_import: 'main,b' })
+  t.notOk('os_glance_import_task' in image)
+  t.match(await worker.usage('vain'), { reserved_bytes: 0, uploads: 0 })
+  t.equal((await jobs.enqueue(importInto(id, 'outside', 'main'))).status, 204, 'IMP21')
+
+  const active = { ...copyTo(id, 'b'), failure: 'x' }
+  t.equal((await jobs.enqueue(active)).json.code, 'INVALID_REQUEST', 'only imports')
+  const both = { ...importInto(id, 'outside', 'main'), failure: 'x' }
+  t.equal((await jobs.enqueue(both)).json.code, 'INVALID_REQUEST', 'and without data')
 })

@@ -60,6 +60,60 @@ t.test('an upload from begin to finish', async (t) => {
   t.equal(unknown.json.code, 'OPERATION_NOT_FOUND')
 })
 
+t.test('F3 what the bytes turned out to be goes along with finish', async (t) => {
+  const properties = { a: 'own' }
+  const { id } = await create(registry, { project: 'found' }, { disk_format: 'raw', properties })
+  const operation = upload(id, { store: 'found' })
+  await begin(operation, { project: 'found' })
+  const found = {
+    declared: { disk_format: 'raw', container_format: null },
+    disk_format: 'vdi',
+    format: 'vdi',
+    verdict: 'safe',
+    virtual_size: 7,
+    properties: { a: 'new', b: 'new', c: 'new' },
+    properties_limit: 2
+  }
+  const stale = { ...found, declared: { disk_format: 'raw', container_format: 'docker' } }
+  const late = await act(operation, 'finish', { ...finished(operation, 42), found: stale })
+  t.match(late, { status: 409, json: { code: 'IMAGE_STATE' } }, 'it was judged as something else')
+  t.equal(await statusOf(id), 'saving')
+  const bad = { ...found, properties: { id: 'no attribute' } }
+  const refused = await act(operation, 'finish', { ...finished(operation, 42), found: bad })
+  t.match(refused, { status: 400, json: { code: 'INVALID_REQUEST' } })
+  const done = await act(operation, 'finish', { ...finished(operation, 42), found })
+  t.match(done, { status: 200, json: { disk_format: 'vdi', virtual_size: 7, a: 'own', b: 'new' } })
+  t.notOk('c' in done.json, 'there was no room for it')
+  const [blob] = await query('SELECT format, verdict FROM blobs WHERE id = $1', [operation.blob_id])
+  t.match(blob, { format: 'vdi', verdict: 'safe' })
+})
+
+t.test(
+  'S-08 what an abandoned upload has left in its store counts until it is deleted',
+  async (t) => {
+    const { id } = await create(registry, { project: 'left' })
+    const operation = upload(id, { store: 'left', reserve: 40 })
+    await begin(operation, { project: 'left' })
+    const reason = 'refused'
+    const gone = await act(operation, 'abandon', { attempt: operation.attempt, reason, kept: true })
+    t.equal(gone.status, 204)
+    t.match(await usage('left'), { stored_bytes: 40, reserved_bytes: 0, uploads: 0 })
+    for (const garbage of await claim('left')) await deleted(garbage)
+    t.match(await usage('left'), { stored_bytes: 0 })
+  }
+)
+
+t.test('S-53 bytes that were sent for one project do not become an image of another', async (t) => {
+  const { id } = await create(registry, { project: 'from' })
+  const operation = upload(id, { store: 'moved', reserve: 40 })
+  await begin(operation, { project: 'from' })
+  await query(`UPDATE images SET owner = 'to' WHERE id = $1`, [id])
+  const refused = await act(operation, 'finish', finished(operation, 40))
+  t.match(refused, { status: 409, json: { code: 'IMAGE_STATE' } })
+  await query(`UPDATE images SET owner = 'from' WHERE id = $1`, [id])
+  t.equal((await act(operation, 'finish', finished(operation, 40))).status, 200)
+})
+
 t.test('begin, finish, abandon and garbage are idempotent', async (t) => {
   const { id } = await create(registry, p1)
   const operation = upload(id, { store: 'idem' })
@@ -201,7 +255,7 @@ t.test('DEL5 delete in mid-upload', async (t) => {
 
 t.test('an expired lease: the sweeper frees the image, a late finish is refused', async (t) => {
   const short = await openRegistry(t, {
-    leaseSeconds: 0.4,
+    leaseSeconds: 2,
     heartbeatSeconds: 0.1,
     sweepSeconds: 0.05
   })
@@ -238,7 +292,7 @@ t.test('no lease expires for one lease period after a start', async (t) => {
   ])
   const restarted = await openRegistry(t, {
     databaseUrl: registry.url,
-    leaseSeconds: 1,
+    leaseSeconds: 3,
     heartbeatSeconds: 0.1,
     sweepSeconds: 0.05
   })

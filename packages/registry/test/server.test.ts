@@ -6,7 +6,7 @@ import { openDatabase } from '../src/db/database.ts'
 import { buildRegistry, migrate, migrationStatus, type RegistryConfig } from '../src/index.ts'
 import { pageStatement } from '../src/list/list.ts'
 import { parseListQuery } from '../src/list/list-query.ts'
-import { create, createDatabase, openRegistry, SECRET } from './registry.ts'
+import { create, createDatabase, openRegistry, SECRET, until } from './registry.ts'
 
 const NOWHERE = 'postgres://nobody@127.0.0.1:1/nothing'
 
@@ -17,7 +17,7 @@ t.test('the committed OpenAPI document is up to date', async (t) => {
   const path = fileURLToPath(new URL('../../openapi.json', import.meta.url))
   t.strictSame(served, JSON.parse(await readFile(path, 'utf8')), 'run `npm run openapi`')
   t.equal(served.openapi, '3.1.0')
-  t.equal(Object.keys(served.paths).length, 45)
+  t.equal(Object.keys(served.paths).length, 55)
 })
 
 t.test('configuration faults', async (t) => {
@@ -33,7 +33,7 @@ t.test('configuration faults', async (t) => {
   }
 })
 
-t.test('migrations: servers that boot together, and a second time', async (t) => {
+t.test('V1-106 migrations: servers that boot together, and a second time', async (t) => {
   const url = await createDatabase(t)
   const before = await migrationStatus(url)
   t.ok(before.every(({ appliedAt }) => appliedAt === null))
@@ -49,6 +49,96 @@ t.test('migrations: servers that boot together, and a second time', async (t) =>
   t.strictSame(await migrate(pool), [], 'a pool of the caller stays open')
   await pool.query('SELECT 1')
   await pool.end()
+})
+
+t.test('V1-106 migrations that stopped halfway are done to their end', async (t) => {
+  const url = await createDatabase(t)
+  const applied = await migrate(url)
+  const pool = new pg.Pool({ connectionString: url })
+  t.teardown(() => pool.end())
+  const schema = async () => {
+    const indexes = await pool.query(`SELECT indexdef FROM pg_indexes ORDER BY indexname`)
+    const columns = await pool.query(
+      `SELECT table_name, column_name, column_default FROM information_schema.columns
+       WHERE table_schema = 'public' ORDER BY table_name, column_name`
+    )
+    return [indexes.rows, columns.rows]
+  }
+  const before = await schema()
+  await pool.query('DELETE FROM kysely_migration')
+  t.strictSame(await migrate(url), applied, 'all of it was there already')
+  t.strictSame(await schema(), before)
+  await pool.query(`DELETE FROM kysely_migration WHERE name >= '0010'`)
+  await pool.query('ALTER TABLE images DROP COLUMN announced_size')
+  await pool.query('DROP INDEX images_unfinished')
+  await pool.query(
+    `INSERT INTO images (id, create_token, status, visibility, protected, os_hidden, min_disk,
+       min_ram, tags, properties)
+     SELECT gen_random_uuid(), 't', 'queued', 'shared', false, false, 0, 0, '{}', '{}'
+     FROM generate_series(1, 2)`
+  )
+  const unbuilt = `CREATE UNIQUE INDEX CONCURRENTLY images_unfinished ON images (status)`
+  await t.rejects(pool.query(unbuilt), { code: '23505' }, 'leaves an index that is not valid')
+  await migrate(url)
+  t.strictSame(await schema(), before)
+  const { rows } = await pool.query(
+    `SELECT indisvalid FROM pg_index WHERE indexrelid = 'images_unfinished'::regclass`
+  )
+  t.strictSame(rows, [{ indisvalid: true }])
+})
+
+t.test('V1-106 registries read and write while a newer one migrates', async (t) => {
+  const url = await createDatabase(t)
+  await migrate(url)
+  const pool = new pg.Pool({ connectionString: url })
+  const client = await pool.connect()
+  t.teardown(async () => {
+    client.release()
+    await pool.end()
+  })
+  const waiting = (text: string) =>
+    until(async () => {
+      const { rows } = await pool.query(
+        `SELECT FROM pg_stat_activity WHERE datname = current_database()
+         AND wait_event_type = 'Lock' AND query ILIKE $1`,
+        [`${text}%`]
+      )
+      return rows.length > 0
+    })
+  const limited = (text: string) => pool.query({ text, query_timeout: 10_000 } as pg.QueryConfig)
+  const again = async () => {
+    await pool.query(`DELETE FROM kysely_migration WHERE name >= '0010'`)
+    return Promise.all([migrate(url), migrate(url), migrate(url)])
+  }
+
+  await pool.query('ALTER TABLE images DROP COLUMN announced_size')
+  await client.query('BEGIN')
+  await client.query('SELECT FROM images')
+  let migrated = again()
+  await waiting('ALTER TABLE images')
+  await t.resolves(limited('SELECT FROM images'), 'no read is held up by a change that waits')
+  await client.query('COMMIT')
+  t.equal((await migrated).flat().length, 2)
+
+  await pool.query('DROP INDEX images_unfinished')
+  await client.query('BEGIN')
+  await client.query('UPDATE images SET min_ram = 1')
+  migrated = again()
+  await waiting('CREATE%INDEX')
+  const write = limited('UPDATE images SET min_ram = 2')
+  await t.resolves(write, 'no write is held up by an index that waits')
+  await client.query('COMMIT')
+  t.equal((await migrated).flat().length, 2)
+})
+
+t.test('V1-106 an older registry starts beside a newer one, and changes nothing', async (t) => {
+  const url = await createDatabase(t)
+  await migrate(url)
+  const pool = new pg.Pool({ connectionString: url })
+  t.teardown(() => pool.end())
+  await pool.query(`INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', 'now')`)
+  t.strictSame(await migrate(url), [])
+  t.ok((await migrationStatus(url)).every(({ appliedAt }) => appliedAt !== null))
 })
 
 t.test('a database that is away is 503, and the server lives on', async (t) => {

@@ -33,9 +33,9 @@ t.test('orphans are keys of a store that no record names', async (t) => {
 
 t.test('garbage is handed out again, and then removed', async (t) => {
   const quick = await openRegistry(t, {
-    leaseSeconds: 0.3,
+    leaseSeconds: 2,
     heartbeatSeconds: 0.1,
-    garbageGraceSeconds: 3
+    garbageGraceSeconds: 6
   })
   const quickWorker = createWorker(quick)
   const image = await createActive(quick, p1, 8)
@@ -147,6 +147,30 @@ t.test('QTA1 QTA2 quotas name limit, usage and delta', async (t) => {
     'QTA5'
   )
   t.equal((await smallWorker.act(free, 'finish', finished(free, 10))).status, 200, 'exactly full')
+})
+
+t.test('QTA1 an image that falls to killed is killed when its data is over quota', async (t) => {
+  const small = await openRegistry(t, { quotas: { bytes: 10, uploads: 1 } })
+  const worker = createWorker(small)
+  const [running, ...others] = [
+    await create(small, p1),
+    await create(small, p1),
+    await create(small, p1)
+  ]
+  const wish = { fallback: 'killed' } as const
+  const [large, late] = others.map(({ id }) => id)
+  const over = await worker.begin(upload(large ?? '', { ...wish, reserve: 11 }))
+  t.match(over, { status: 413, json: { code: 'QUOTA_EXCEEDED' } })
+  t.equal(await worker.statusOf(large ?? ''), 'killed')
+  const first = upload(running.id, { ...wish, reserve: 1 })
+  t.equal((await worker.begin(first)).status, 201)
+  const refused = upload(late ?? '', { ...wish, reserve: 0 })
+  t.match(await worker.begin(refused), { status: 413, json: { detail: /^image_count_uploading/ } })
+  t.equal(await worker.statusOf(late ?? ''), 'killed')
+  t.equal((await worker.begin(upload(running.id, wish))).status, 409)
+  t.equal(await worker.statusOf(running.id), 'saving', 'what runs goes on')
+  t.match(await worker.usage('P1'), { images: 3, stored_bytes: 0, reserved_bytes: 1, uploads: 1 })
+  t.equal((await worker.act(first, 'finish', finished(first, 1))).status, 200)
 })
 
 t.test('quotas are exact under 200 parallel requests', async (t) => {

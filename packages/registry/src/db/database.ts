@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { CompiledQuery, Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
 import { isConflict, toRegistryError } from './errors.ts'
+import { PollingAdapter } from './migration-lock.ts'
 
 const INT8 = 20
 /** Prepared statements live as long as their connection, so their number is bounded. */
@@ -96,8 +97,14 @@ function withRegistryErrors(pool: pg.Pool) {
   }
 }
 
+class Dialect extends PostgresDialect {
+  override createAdapter(): PollingAdapter {
+    return new PollingAdapter()
+  }
+}
+
 export function createKysely(pool: pg.Pool): Kysely<unknown> {
-  return new Kysely<unknown>({ dialect: new PostgresDialect({ pool: withRegistryErrors(pool) }) })
+  return new Kysely<unknown>({ dialect: new Dialect({ pool: withRegistryErrors(pool) }) })
 }
 
 /** Opens the database; nothing connects before the first query. */

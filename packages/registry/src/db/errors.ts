@@ -57,6 +57,11 @@ export function isConflict(error: unknown): boolean {
   return code !== undefined && RETRY.has(code)
 }
 
+/** Somebody else held a lock for longer than `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return errorCode(isTankError(error) ? error.cause : error) === '55P03'
+}
+
 /** A value that has to be unique is there already. */
 export function isDuplicate(error: unknown): boolean {
   return errorCode(error) === '23505'

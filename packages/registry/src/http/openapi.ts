@@ -18,6 +18,7 @@ const OPENAPI: FastifyDynamicSwaggerOptions = {
       'members',
       'operations',
       'garbage',
+      'placements',
       'usage',
       'changes',
       'tokens',

@@ -9,8 +9,9 @@ import type { RenderedImage } from './show.ts'
 /** Image, change and usage in one statement, so that a create is one trip to the database. */
 const INSERT = `WITH made AS (
     INSERT INTO images (id, display_id, create_token, name, status, visibility, owner, protected,
-      os_hidden, container_format, disk_format, min_disk, min_ram, tags, properties)
-    VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+      os_hidden, container_format, disk_format, min_disk, min_ram, tags, properties,
+      announced_size, announced_checksum)
+    VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $18, $19)
     ON CONFLICT (id) DO NOTHING RETURNING *
   ), noted AS (
     INSERT INTO changes (image_id, type, actor, project, request_id, detail)
@@ -43,7 +44,9 @@ function valuesOf(caller: RegistryCaller, image: CreateImage, owner: string | nu
     JSON.stringify(image.properties ?? {}),
     caller.user,
     caller.project,
-    caller.requestId
+    caller.requestId,
+    image.announced?.size ?? null,
+    image.announced?.checksum ?? null
   ]
 }
 

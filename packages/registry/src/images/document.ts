@@ -36,16 +36,12 @@ const text = (sql: string) => `coalesce(to_json(${sql})::text, 'null')`
 const word = (sql: string) => `coalesce('"' || ${sql} || '"', 'null')`
 const bare = (sql: string) => `coalesce(${sql}::text, 'null')`
 
-/**
- * SQL of an image as JSON text, the very bytes that clients get. Server-owned names come last, so
- * that no custom property can stand in their place. Joining text takes PostgreSQL a third of the
- * time that its JSON functions need.
- */
-export function documentText(alias: string): string {
-  const i = alias
-  const id = displayId(i)
-  const members: [name: string, value: string][] = [
-    ['id', word(id)],
+type Member = readonly [name: string, value: string]
+
+/** What both forms of an image begin with; they write times in different ways. */
+function sharedMembers(i: string, time: (column: string) => string): Member[] {
+  return [
+    ['id', word(displayId(i))],
     ['name', text(`${i}.name`)],
     ['status', word(`${i}.status`)],
     ['visibility', word(`${i}.visibility`)],
@@ -62,14 +58,43 @@ export function documentText(alias: string): string {
     ['checksum', word(`${i}.checksum`)],
     ['os_hash_algo', text(`${i}.os_hash_algo`)],
     ['os_hash_value', word(`${i}.os_hash_value`)],
-    ['created_at', word(shownTime(`${i}.created_at`))],
-    ['updated_at', word(shownTime(`${i}.updated_at`))],
+    ['created_at', word(time(`${i}.created_at`))],
+    ['updated_at', word(time(`${i}.updated_at`))]
+  ]
+}
+
+const joined = (members: readonly Member[]) =>
+  members.map(([name, value]) => `'"${name}":' || ${value}`).join(" || ',' || ")
+
+/**
+ * SQL of an image as JSON text, the very bytes that clients get. Server-owned names come last, so
+ * that no custom property can stand in their place. Joining text takes PostgreSQL a third of the
+ * time that its JSON functions need.
+ */
+export function documentText(alias: string): string {
+  const i = alias
+  const id = displayId(i)
+  const own = joined([
+    ...sharedMembers(i, shownTime),
     ['self', `'"/v2/images/' || ${id} || '"'`],
     ['file', `'"/v2/images/' || ${id} || '/file"'`]
-  ]
+  ])
   const custom = `CASE WHEN ${i}.properties = '{}' THEN '{'
     ELSE left(${i}.properties::text, -1) || ', ' END`
-  const own = members.map(([name, value]) => `'"${name}":' || ${value}`).join(" || ',' || ")
   const stores = `coalesce(',"stores":' || to_json(${i}.stores)::text, '')`
   return `(${custom} || ${own} || ',"schema":"/v2/schemas/image"' || ${stores} || '}')`
+}
+
+/** SQL of an image as an `ImageRecord`, JSON text. */
+export function recordText(alias: string): string {
+  const i = alias
+  const own = joined([
+    ...sharedMembers(i, exactTime),
+    ['deleted_at', word(exactTime(`${i}.deleted_at`))],
+    ['announced_size', bare(`${i}.announced_size`)],
+    ['announced_checksum', word(`${i}.announced_checksum`)],
+    ['properties', `${i}.properties::text`],
+    ['version', bare(`${i}.version`)]
+  ])
+  return `('{' || ${own} || '}')`
 }

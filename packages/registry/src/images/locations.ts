@@ -7,7 +7,7 @@ import {
 } from '@tank/model'
 import { noteChange } from '../changes.ts'
 import { type Executor, run } from '../db/database.ts'
-import { insertBlob, insertPlacement } from '../operations/begin.ts'
+import { demandIdle, insertBlob, insertPlacement } from '../operations/begin.ts'
 import { SHOW_DATA } from '../operations/finish.ts'
 import { SHOW_STORES } from '../operations/targets.ts'
 import { type LockedImage, lockVisibleImage } from './lock.ts'
@@ -39,9 +39,6 @@ export async function dropPlacements(trx: Executor, ids: readonly string[]): Pro
   await run(trx, FORGET, [ids])
 }
 
-const BUSY = `SELECT FROM operations
-  WHERE image_id = $1 AND exclusive AND state IN ('pending', 'running')`
-
 const KNOWN = `UPDATE blobs SET size = $2, md5 = $3, os_hash_algo = $4, os_hash_value = $5,
     completed_at = now()
   WHERE id = $1 AND completed_at IS NULL`
@@ -59,8 +56,7 @@ async function blobOf(
   if (image.status !== 'queued') {
     throw new TankError('IMAGE_STATE', `The image is ${image.status}, not queued.`)
   }
-  const [busy] = await run(trx, BUSY, [image.id])
-  if (busy !== undefined) throw new TankError('IMAGE_BUSY', 'Another operation runs on the image.')
+  await demandIdle(trx, image)
   const { blob_id, size, md5, os_hash_algo, os_hash_value } = data
   await insertBlob(trx, blob_id)
   await run(trx, KNOWN, [blob_id, size, md5, os_hash_algo, os_hash_value])

@@ -1,4 +1,10 @@
-import { type ImageFields, type RegistryCaller, TankError, type UpdateImage } from '@tank/model'
+import {
+  type AnnouncedData,
+  type ImageFields,
+  type RegistryCaller,
+  TankError,
+  type UpdateImage
+} from '@tank/model'
 import type { Quotas } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
 import { charge, checkQuotas } from '../usage.ts'
@@ -120,13 +126,28 @@ async function moveUsage(
   await checkQuotas(trx, owner, { images: 1, ...(stored > 0 ? { bytes: stored } : {}) }, quotas)
 }
 
+const ANNOUNCE = `UPDATE images SET
+    announced_size = CASE WHEN $2 THEN $3::bigint ELSE announced_size END,
+    announced_checksum = CASE WHEN $4 THEN $5::text ELSE announced_checksum END
+  WHERE id = $1 AND status = 'queued' RETURNING id`
+
+/** Notes what data is said to be that is still to come. */
+async function announce(trx: Executor, { id }: Current, data: AnnouncedData): Promise<void> {
+  const { size, checksum } = data
+  const given = [size !== undefined, size ?? null, checksum !== undefined, checksum ?? null]
+  const [done] = await run(trx, ANNOUNCE, [id, ...given])
+  if (done === undefined) {
+    throw new TankError('IMAGE_STATE', 'Data is announced only while the image is queued.')
+  }
+}
+
 /** Changes that concern other rows, too, in one transaction; undefined when the version is another. */
 function updateWhole(
   database: Database,
   caller: RegistryCaller,
   id: string,
   update: Update,
-  { owner, locations }: UpdateImage,
+  { owner, locations, announced }: UpdateImage,
   quotas: Quotas
 ): Promise<RenderedImage | undefined> {
   return database.transaction(async (trx) => {
@@ -138,8 +159,9 @@ function updateWhole(
     if (owner !== undefined && current.owner !== owner) {
       await moveUsage(trx, current, owner, quotas)
     }
-    if (locations === undefined) return changed
-    await updateLocations(trx, caller, current.id, locations)
+    if (announced !== undefined) await announce(trx, current, announced)
+    if (locations === undefined && announced === undefined) return changed
+    if (locations !== undefined) await updateLocations(trx, caller, current.id, locations)
     const [shown] = await run<RenderedImage>(trx, CURRENT, values)
     return shown
   })
@@ -151,18 +173,23 @@ export async function updateImage(
   caller: RegistryCaller,
   id: string,
   version: number,
-  { locations, ...fields }: UpdateImage,
+  { locations, announced, ...fields }: UpdateImage,
   quotas: Quotas
 ): Promise<RenderedImage> {
   checkFields(fields)
-  const isChange = Object.keys(fields).length > 0 || locations !== undefined
+  const isWide = fields.owner !== undefined || locations !== undefined || announced !== undefined
+  const isChange = Object.keys(fields).length > 0 || isWide
   const update = updateStatement(caller, checkImageId(id), version, fields)
   if (isChange) {
-    if (fields.owner === undefined && locations === undefined) {
+    if (!isWide) {
       const [row] = await database.query(update.text, update.values)
       if (row !== undefined) return { body: row[0] as string, version: row[1] as number }
     } else {
-      const whole = locations === undefined ? fields : { ...fields, locations }
+      const whole = {
+        ...fields,
+        ...(locations === undefined ? {} : { locations }),
+        ...(announced === undefined ? {} : { announced })
+      }
       const changed = await updateWhole(database, caller, id, update, whole, quotas)
       if (changed !== undefined) return changed
     }

@@ -10,12 +10,20 @@ export interface Branch {
   readonly where: readonly string[]
 }
 
+/** The part of a list query that says who sees what. */
+export type BranchQuery = Pick<ListQuery, 'visibility' | 'memberStatus' | 'conditions'>
+
 const IMAGES = 'images i'
 const is = (visibility: Visibility) => `i.visibility = '${visibility}'`
 const branch = (...where: string[]): Branch => ({ from: IMAGES, where })
 
+/** The part of a branch for which more holds. */
+export function narrowed({ from, where }: Branch, more: readonly string[]): Branch {
+  return { from, where: [...where, ...more] }
+}
+
 /** Shared with the project by others; `project` is a placeholder. */
-function sharedBranch(query: ListQuery, project: string): Branch {
+function sharedBranch(query: BranchQuery, project: string): Branch {
   const status = query.memberStatus === 'all' ? [] : [`m.status = '${query.memberStatus}'`]
   return {
     from: 'members m JOIN images i ON i.id = m.image_id',
@@ -23,13 +31,13 @@ function sharedBranch(query: ListQuery, project: string): Branch {
   }
 }
 
-function ownBranches(query: ListQuery, project: string): Branch[] {
+function ownBranches(query: BranchQuery, project: string): Branch[] {
   const { visibility } = query
   const narrowed = visibility === undefined || visibility === 'all' ? [] : [is(visibility)]
   return [branch(`i.owner = ${project}`, ...narrowed)]
 }
 
-function projectBranches(caller: RegistryCaller, query: ListQuery): Branch[] {
+function projectBranches(caller: RegistryCaller, query: BranchQuery): Branch[] {
   const { visibility, conditions } = query
   const sees: readonly Visibility[] = caller.sees ?? []
   const reach: readonly Visibility[] = ['public', 'community', ...sees]
@@ -49,7 +57,7 @@ function projectBranches(caller: RegistryCaller, query: ListQuery): Branch[] {
 }
 
 /** An administrator sees everything, but other people's community images only when asked for. */
-function adminBranches(caller: RegistryCaller, query: ListQuery): Branch[] {
+function adminBranches(caller: RegistryCaller, query: BranchQuery): Branch[] {
   const { visibility, conditions } = query
   if (visibility !== undefined && visibility !== 'all') return [branch(is(visibility))]
   const all = visibility === 'all'
@@ -65,6 +73,6 @@ function adminBranches(caller: RegistryCaller, query: ListQuery): Branch[] {
 }
 
 /** The parts of the catalogue that a list is made of; none when there is nothing to see. */
-export function branchesOf(caller: RegistryCaller, query: ListQuery): Branch[] {
+export function branchesOf(caller: RegistryCaller, query: BranchQuery): Branch[] {
   return caller.scope === 'all' ? adminBranches(caller, query) : projectBranches(caller, query)
 }

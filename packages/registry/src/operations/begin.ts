@@ -1,5 +1,7 @@
 import {
   type BeginOperation,
+  type ImageStatus,
+  isTankError,
   type Lease,
   type Placement,
   type RegistryCaller,
@@ -10,6 +12,7 @@ import type { Settings } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
 import { type LockedImage, lockVisibleImage } from '../images/lock.ts'
 import { charge, checkQuotas } from '../usage.ts'
+import { fallBack } from './end.ts'
 import { leaseOf, operationGone } from './lease.ts'
 
 interface Known {
@@ -45,26 +48,24 @@ async function isRepeated(
   return true
 }
 
-async function checkImage(
-  trx: Executor,
-  image: LockedImage,
-  operation: BeginOperation
-): Promise<void> {
-  if (!operation.from.includes(image.status)) {
-    throw new TankError(
-      'IMAGE_STATE',
-      `The image is ${image.status}; the operation needs it to be ${operation.from.join(' or ')}.`
-    )
-  }
-  const [busy] = await run(
-    trx,
-    `SELECT FROM operations
-     WHERE image_id = $1 AND exclusive AND state IN ('pending', 'running')`,
-    [image.id]
+export function demandStatus({ status }: LockedImage, from: readonly ImageStatus[]): void {
+  if (from.includes(status)) return
+  throw new TankError(
+    'IMAGE_STATE',
+    `The image is ${status}; the operation needs it to be ${from.join(' or ')}.`
   )
-  if (busy !== undefined) {
-    throw new TankError('IMAGE_BUSY', 'Another operation runs on the image.')
-  }
+}
+
+export function imageBusy(): TankError {
+  return new TankError('IMAGE_BUSY', 'Another operation runs on the image.')
+}
+
+const BUSY = `SELECT FROM operations
+  WHERE image_id = $1 AND exclusive AND state IN ('pending', 'running')`
+
+export async function demandIdle(trx: Executor, { id }: LockedImage): Promise<void> {
+  const [busy] = await run(trx, BUSY, [id])
+  if (busy !== undefined) throw imageBusy()
 }
 
 const INSERT_BLOB = 'INSERT INTO blobs (id) VALUES ($1) ON CONFLICT (id) DO NOTHING'
@@ -130,8 +131,48 @@ async function insertRows(
   ])
 }
 
-/** The write-ahead record of an operation: from its commit on, nothing that is written is lost. */
-export function beginOperation(
+/** An image that falls to `killed` has had its one chance, also when its data is over quota. */
+function killRefused(
+  database: Database,
+  caller: RegistryCaller,
+  operation: BeginOperation,
+  reason: string
+): Promise<void> {
+  return database.transaction(async (trx) => {
+    const image = await lockVisibleImage(trx, caller, operation.image_id)
+    demandStatus(image, operation.from)
+    await demandIdle(trx, image)
+    await fallBack(trx, image, operation.fallback)
+    await noteChange(trx, image.id, 'operation.abandon', caller, {
+      operation: operation.id,
+      kind: operation.kind,
+      reason,
+      status: operation.fallback
+    })
+  })
+}
+
+/**
+ * The write-ahead record of an operation: from its commit on, nothing that is written is lost. Throws
+ * QUOTA_EXCEEDED, and then changes nothing but an image that falls to `killed`.
+ */
+export async function beginOperation(
+  database: Database,
+  caller: RegistryCaller,
+  operation: BeginOperation,
+  settings: Settings
+): Promise<Lease> {
+  try {
+    return await writeAhead(database, caller, operation, settings)
+  } catch (error) {
+    if (operation.fallback === 'killed' && isTankError(error, 'QUOTA_EXCEEDED')) {
+      await killRefused(database, caller, operation, error.message)
+    }
+    throw error
+  }
+}
+
+function writeAhead(
   database: Database,
   caller: RegistryCaller,
   operation: BeginOperation,
@@ -141,7 +182,8 @@ export function beginOperation(
   return database.transaction(async (trx) => {
     const image = await lockVisibleImage(trx, caller, operation.image_id)
     if (await isRepeated(trx, image, operation, leaseMs)) return leaseOf(settings)
-    await checkImage(trx, image, operation)
+    demandStatus(image, operation.from)
+    await demandIdle(trx, image)
     await insertRows(trx, caller, image, operation, leaseMs)
     if (operation.to !== null) await run(trx, SET_STATUS, [image.id, operation.to])
     const reserve = operation.reserve ?? 0

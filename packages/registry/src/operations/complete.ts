@@ -1,4 +1,4 @@
-import { type RegistryCaller, TankError } from '@tank/model'
+import { type CompleteOperation, type RegistryCaller, TankError } from '@tank/model'
 import { noteChange } from '../changes.ts'
 import type { Quotas } from '../config.ts'
 import { type Database, type Executor, run } from '../db/database.ts'
@@ -6,6 +6,7 @@ import { charge, checkQuotas } from '../usage.ts'
 import { failOperation, type RunningOperation } from './end.ts'
 import { lockOperation } from './find.ts'
 import { SHOW_DATA } from './finish.ts'
+import { takeFound } from './found.ts'
 import { markImage } from './marks.ts'
 import { type Held, holdOperation } from './run-target.ts'
 import { hasTargets, publishTargets } from './targets.ts'
@@ -29,11 +30,16 @@ const UNSTAGE = `UPDATE placements SET state = 'garbage', garbage_at = now(), ne
   WHERE blob_id = $1 AND role = 'staged' AND state = 'stored'`
 
 /** Staged bytes become the image's where it was to be stored; all other ones have done their work. */
-async function showImport(trx: Executor, { image, operation }: Held): Promise<void> {
+async function showImport(
+  trx: Executor,
+  { image, operation }: Held,
+  found: CompleteOperation['found']
+): Promise<void> {
   const { blob_id, targets } = operation
   const stored = targets.filter(({ state }) => state === 'stored').map(({ store }) => store)
   await run(trx, PROMOTE, [blob_id, stored])
   await run(trx, UNSTAGE, [blob_id])
+  if (found !== undefined) await takeFound(trx, image.id, blob_id, found)
   await run(trx, SHOW_DATA, [image.id, 'active', blob_id])
 }
 
@@ -41,11 +47,12 @@ async function succeed(
   trx: Executor,
   caller: RegistryCaller,
   { image, operation }: Held,
+  found: CompleteOperation['found'],
   quotas: Quotas
 ): Promise<void> {
   await run(trx, SUCCEED, [operation.id])
   const isImport = operation.kind === 'import'
-  if (isImport) await showImport(trx, { image, operation })
+  if (isImport) await showImport(trx, { image, operation }, found)
   const { bytes } = hasTargets(operation.kind)
     ? await publishTargets(trx, operation.id, image.id)
     : { bytes: 0 }
@@ -68,7 +75,7 @@ export function completeOperation(
   database: Database,
   caller: RegistryCaller,
   id: string,
-  attempt: string,
+  { attempt, found }: CompleteOperation,
   quotas: Quotas
 ): Promise<void> {
   return database.transaction(async (trx) => {
@@ -79,7 +86,7 @@ export function completeOperation(
     if (!held.operation.background) {
       throw new TankError('INVALID_REQUEST', 'Only background work is completed.')
     }
-    if (!hasFailed(held.operation)) return succeed(trx, caller, held, quotas)
+    if (!hasFailed(held.operation)) return succeed(trx, caller, held, found, quotas)
     const [row] = await run<{ error: string | null }>(trx, ERROR, [id])
     await failOperation(trx, held.image, held.operation, {
       reason: row?.error ?? 'no store took the data',

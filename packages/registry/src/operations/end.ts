@@ -77,7 +77,7 @@ function failedTargets({ targets, must_succeed }: RunningOperation): readonly Op
 }
 
 /** What was written goes to the collector, what lies outside is forgotten. Returns bytes kept. */
-async function dropPlacements(
+async function dropWritten(
   trx: Executor,
   operation: RunningOperation,
   keepBytes: boolean
@@ -107,10 +107,9 @@ export async function failOperation(
   const targets = failedTargets(operation)
   await run(trx, FAIL, [operation.id, failure.reason, JSON.stringify(targets)])
   // what nobody has claimed yet has not changed the image
-  if (!image.deleted && image.status === operation.to_status) {
-    await fallBack(trx, image, operation.fallback)
-  }
-  const kept = await dropPlacements(trx, operation, failure.keepBytes)
+  const fell = !image.deleted && image.status === operation.to_status
+  if (fell) await fallBack(trx, image, operation.fallback)
+  const kept = await dropWritten(trx, operation, failure.keepBytes)
   if (operation.background && !image.deleted) await markImage(trx, operation, 'over', targets)
   await charge(trx, operation.project, {
     uploads: -1,
@@ -122,6 +121,6 @@ export async function failOperation(
     operation: operation.id,
     kind: operation.kind,
     reason: failure.reason,
-    ...(operation.to_status === null ? {} : { status: operation.fallback })
+    ...(fell ? { status: operation.fallback } : {})
   })
 }

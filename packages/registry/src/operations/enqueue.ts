@@ -10,7 +10,7 @@ import { type Database, type Executor, run } from '../db/database.ts'
 import { type LockedImage, lockVisibleImage } from '../images/lock.ts'
 import { changeLocked } from '../images/update.ts'
 import { charge, checkQuotas } from '../usage.ts'
-import { insertBlob, insertPlacement } from './begin.ts'
+import { demandStatus, imageBusy, insertBlob, insertPlacement } from './begin.ts'
 import { failOperation, OPERATION_COLUMNS, type RunningOperation } from './end.ts'
 import { markImage } from './marks.ts'
 
@@ -40,9 +40,7 @@ async function makeRoom(trx: Executor, image: LockedImage, staleMs: number): Pro
   const [busy] = await run<Busy>(trx, BUSY, [image.id])
   if (busy === undefined) return
   const most = busy.state === 'pending' ? 2 * staleMs : staleMs
-  if (!busy.background || busy.idle_ms < most) {
-    throw new TankError('IMAGE_BUSY', 'Another operation runs on the image.')
-  }
+  if (!busy.background || busy.idle_ms < most) throw imageBusy()
   await failOperation(trx, image, busy, {
     reason: 'Expired lock preempted',
     change: 'operation.expire',
@@ -100,8 +98,9 @@ function waitFor(stores: readonly string[]): OperationTarget[] {
 async function planOf(
   trx: Executor,
   image: LockedImage,
-  { kind, stores, outside }: EnqueueOperation
+  { kind, stores, outside, failure }: EnqueueOperation
 ): Promise<Plan> {
+  if (failure !== undefined) return { targets: waitFor(stores), reserve: 0 }
   if (kind === 'copy') return planCopy(trx, image, stores)
   if (kind === 'location') return { targets: [], reserve: 0 }
   if (outside === undefined) return planImport(trx, image, stores)
@@ -143,14 +142,20 @@ async function insertOperation(
 }
 
 function fits(operation: EnqueueOperation): boolean {
-  const { kind, from, to, fallback, location, stores, outside, change } = operation
+  const { kind, from, to, fallback, location, stores, outside, change, failure } = operation
   const isOnce = new Set(stores).size === stores.length
+  if (failure !== undefined && (outside !== undefined || change !== undefined)) return false
   if (kind === 'import') {
-    const before = outside === undefined ? 'uploading' : 'queued'
-    const isCourse = from.every((status) => status === before) && to === 'importing'
-    return isOnce && location === null && isCourse && fallback === 'queued'
+    const isStaged = outside === undefined && failure === undefined
+    const before = isStaged ? 'uploading' : 'queued'
+    // data from outside may also come as v1 says it: by the statuses of an upload
+    const isUpload = outside !== undefined && to === 'saving' && fallback === 'killed'
+    const isImport = to === 'importing' && fallback === 'queued'
+    const isFrom = from.every((status) => status === before)
+    return isOnce && location === null && isFrom && (isImport || isUpload)
   }
-  if (outside !== undefined || change !== undefined) return false
+  if (fallback === 'killed' || to === 'saving') return false
+  if (outside !== undefined || change !== undefined || failure !== undefined) return false
   if (kind === 'copy') return isOnce && location === null
   const placement = location?.placement
   return placement?.role === 'external' && stores.length === 1 && stores[0] === placement.store
@@ -159,6 +164,26 @@ function fits(operation: EnqueueOperation): boolean {
 function checkForm(operation: EnqueueOperation): void {
   if (fits(operation)) return
   throw new TankError('INVALID_REQUEST', 'The parts do not fit the kind of operation.')
+}
+
+const ASKED = `SELECT ${OPERATION_COLUMNS} FROM operations WHERE id = $1 FOR UPDATE`
+
+/** Ends what was just written down, before any worker can see it. */
+async function failAtOnce(
+  trx: Executor,
+  image: LockedImage,
+  id: string,
+  failure: { readonly reason: string; readonly actor: RegistryCaller }
+): Promise<void> {
+  const [asked] = await run<RunningOperation>(trx, ASKED, [id])
+  if (asked === undefined) return
+  const { reason, actor } = failure
+  await failOperation(trx, image, asked, {
+    reason,
+    change: 'operation.abandon',
+    actor,
+    keepBytes: false
+  })
 }
 
 /** Writes down work for whichever worker claims it first; the image keeps its status until then. */
@@ -172,13 +197,8 @@ export function enqueueOperation(
   return database.transaction(async (trx) => {
     const image = await lockVisibleImage(trx, caller, operation.image_id)
     if (await isRepeated(trx, image, operation.id)) return
-    if (!operation.from.includes(image.status)) {
-      throw new TankError(
-        'IMAGE_STATE',
-        `The image is ${image.status}; the operation needs it to be ${operation.from.join(' or ')}.`
-      )
-    }
-    const { location, outside, change } = operation
+    demandStatus(image, operation.from)
+    const { location, outside, change, failure } = operation
     if (change !== undefined) {
       await changeLocked(trx, caller, image.id, Number(change.version), change.fields)
     }
@@ -201,6 +221,9 @@ export function enqueueOperation(
     if (image.owner !== null) {
       const staged = outside === undefined ? undefined : 0
       await checkQuotas(trx, image.owner, { uploads: 1, bytes: reserved, staged }, quotas)
+    }
+    if (failure !== undefined) {
+      await failAtOnce(trx, image, operation.id, { reason: failure, actor: caller })
     }
   })
 }

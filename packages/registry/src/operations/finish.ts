@@ -10,6 +10,7 @@ import { storesOfBlob } from '../images/stores.ts'
 import { charge, checkQuotas } from '../usage.ts'
 import type { RunningOperation } from './end.ts'
 import { lockOperation } from './find.ts'
+import { takeFound } from './found.ts'
 import { operationGone } from './lease.ts'
 import { markImage } from './marks.ts'
 
@@ -66,8 +67,9 @@ const STORE_PLACEMENT = `UPDATE placements SET state = 'stored', project = $2,
   WHERE id = $1 AND (state = 'writing' OR (state = 'stored' AND role = 'external'))
   RETURNING role, bytes`
 
-/** Copies what is known of a blob to the image that has it. */
+/** Copies what is known of a blob to the image that has it. Data that nobody looked at is raw. */
 export const SHOW_DATA = `UPDATE images i SET status = coalesce($2, i.status), blob_id = b.id,
+    disk_format = CASE i.disk_format WHEN 'auto' THEN 'raw' ELSE i.disk_format END,
     size = b.size, virtual_size = b.virtual_size, checksum = b.md5,
     os_hash_algo = b.os_hash_algo, os_hash_value = b.os_hash_value,
     stores = ${storesOfBlob('b.id')}, version = i.version + 1, updated_at = now()
@@ -82,13 +84,23 @@ const SUCCEED = `UPDATE operations SET state = 'success', lease_until = NULL, re
     progress = greatest(progress, $2), ended_at = now(), updated_at = now()
   WHERE id = $1`
 
+/** Bytes of one project do not become the image of another one, nor do they count for it (S-53). */
+function checkOwner(image: LockedImage, { kind, project }: RunningOperation): void {
+  if (kind === 'location' || image.owner === project) return
+  throw new TankError(
+    'IMAGE_STATE',
+    'The image was given to another project while its data came in. Send the data again.'
+  )
+}
+
 async function succeed(
   trx: Executor,
   caller: RegistryCaller,
   { image, operation }: { image: LockedImage; operation: RunningOperation },
-  { status, blob, keep_seconds }: FinishOperation,
+  { status, blob, keep_seconds, found }: FinishOperation,
   quotas: Quotas
 ): Promise<void> {
+  checkOwner(image, operation)
   await checkImmutable(trx, image, operation, blob)
   const { size, sha256 } = blob
   await completeBlob(trx, operation.blob_id, blob)
@@ -100,6 +112,7 @@ async function succeed(
     keep_seconds ?? null
   ])
   if (placement === undefined) throw operationGone()
+  if (found !== undefined) await takeFound(trx, image.id, operation.blob_id, found)
   const shown = operation.to_status === null ? null : status
   const text = placement.role === 'staged' ? SHOW_STAGED : SHOW_DATA
   await run(trx, text, [image.id, shown, operation.blob_id])

@@ -78,8 +78,11 @@ export function targetStored(
     if (isNews && operation.kind === 'import') await reserveSize(trx, operation, blob.size, quotas)
     // what is imported is shown when all is over
     if (operation.must_succeed || !isShown) return
-    await publishTargets(trx, operation.id, image.id)
+    const { bytes } = await publishTargets(trx, operation.id, image.id)
     await giveBack(trx, operation, blob.size)
+    // who was given the image meanwhile has reserved nothing
+    const isOthers = image.owner !== null && image.owner !== operation.project
+    if (isOthers) await checkQuotas(trx, image.owner, { bytes }, quotas)
   })
 }
 

@@ -6,14 +6,15 @@ import { lockOperation } from './find.ts'
 import { loseOperation, requeueOperation } from './requeue.ts'
 
 /**
- * Ends an operation whose worker gave up. The worker has stopped writing and its store has removed
- * what was written, so the bytes leave the usage at once. What is gone already is left alone.
+ * Ends an operation whose worker gave up. The worker has stopped writing, and unless it says that bytes
+ * are `kept` its store has removed what was written, so that they leave the usage at once. What is gone
+ * already is left alone.
  */
 export function abandonOperation(
   database: Database,
   caller: RegistryCaller,
   id: string,
-  { attempt, reason, again }: AbandonOperation
+  { attempt, reason, again, kept = false }: AbandonOperation
 ): Promise<void> {
   return database.transaction(async (trx) => {
     const locked = await lockOperation(trx, id)
@@ -29,7 +30,7 @@ export function abandonOperation(
       reason,
       change: 'operation.abandon',
       actor: caller,
-      keepBytes: false
+      keepBytes: kept
     })
   })
 }

@@ -138,7 +138,7 @@ export const backgroundRoutes: RoutePlugin = async (app, options) => {
     },
     async ({ params: { id }, body, registryCaller }, reply) => {
       const { quotas } = settings
-      await completeOperation(database, registryCaller, id, body.attempt, quotas)
+      await completeOperation(database, registryCaller, id, body, quotas)
       return reply.code(204).send(null)
     }
   )

@@ -9,7 +9,7 @@ export const beginOperationRoute: RoutePlugin = async (app, { database, settings
       schema: {
         summary: 'Begin an operation',
         description:
-          'The write-ahead record: status of the image, blob, placement, reservation. Idempotent by `id` and `attempt`.',
+          'The write-ahead record: status of the image, blob, placement, reservation. Idempotent by `id` and `attempt`. Over quota nothing begins, and an image whose `fallback` is `killed` is killed.',
         tags: ['operations'],
         body: BeginOperationSchema,
         response: { 201: LeaseSchema }

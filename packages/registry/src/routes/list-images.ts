@@ -2,9 +2,7 @@ import { Type } from 'typebox'
 import { listImages } from '../list/list.ts'
 import { rawQuery } from '../list/query-string.ts'
 import { ImageDocumentSchema } from '../schemas.ts'
-import { type RoutePlugin, sendJson } from './route.ts'
-
-const parameter = (description: string) => Type.Optional(Type.Unknown({ description }))
+import { parameter, type RoutePlugin, sendPage } from './route.ts'
 
 /** For readers: the handler reads the raw query itself, so nothing is lost or guessed. */
 const Query = Type.Object(
@@ -42,8 +40,7 @@ export const listImagesRoute: RoutePlugin = async (app, { database, settings }) 
     async (request, reply) => {
       const query = rawQuery(request.raw.url ?? '')
       const page = await listImages(database, request.registryCaller, query, settings.pageSize)
-      if (page.nextMarker !== undefined) reply.header('tank-next-marker', page.nextMarker)
-      return sendJson(reply, page.body)
+      return sendPage(reply, page)
     }
   )
 }

@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import type { Settings } from '../config.ts'
 import type { Database } from '../db/database.ts'
 import type { RenderedImage } from '../images/show.ts'
+import type { Page } from '../list/page.ts'
 
 /** What every route works with. */
 export interface RouteOptions {
@@ -17,6 +18,9 @@ export type RoutePlugin = FastifyPluginAsyncTypebox<RouteOptions>
 export const ImageParams = Type.Object({ id: Type.String() })
 export const OperationParams = Type.Object({ id: Type.String() })
 export const MemberParams = Type.Object({ id: Type.String(), member: Type.String() })
+
+/** Of a query that its handler reads itself, as it was sent. */
+export const parameter = (description: string) => Type.Optional(Type.Unknown({ description }))
 
 export const NoContent = Type.Null({ description: 'Done; no body' })
 
@@ -37,4 +41,9 @@ export function sendJson(reply: FastifyReply, body: string): FastifyReply {
 export function sendImage(reply: FastifyReply, image: RenderedImage): FastifyReply {
   reply.header('etag', `"${image.version}"`)
   return sendJson(reply, image.body)
+}
+
+export function sendPage(reply: FastifyReply, { body, nextMarker }: Page): FastifyReply {
+  if (nextMarker !== undefined) reply.header('tank-next-marker', nextMarker)
+  return sendJson(reply, body)
 }

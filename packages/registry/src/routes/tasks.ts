@@ -3,10 +3,9 @@ import { TaskSchema } from '../background-schemas.ts'
 import { rawQuery } from '../list/query-string.ts'
 import { listTasks, showTask } from '../operations/tasks.ts'
 import { nullable, Uuid } from '../schemas.ts'
-import { OperationParams, type RoutePlugin } from './route.ts'
+import { OperationParams, parameter, type RoutePlugin } from './route.ts'
 
 const tags = ['operations']
-const parameter = (description: string) => Type.Optional(Type.Unknown({ description }))
 
 const Query = Type.Object(
   {

@@ -1,11 +1,11 @@
-import { type Kysely, type Migration, sql } from 'kysely'
+import { createMigration, statement } from './steps.ts'
 
 /**
  * Names and statuses are compared by code point, so that order does not depend on the locale of a
  * cluster and indexes survive an upgrade of its C library.
  */
 const TABLES = [
-  `CREATE TABLE blobs (
+  `CREATE TABLE IF NOT EXISTS blobs (
     id uuid PRIMARY KEY,
     size bigint,
     sha256 text,
@@ -18,7 +18,7 @@ const TABLES = [
     created_at timestamptz NOT NULL DEFAULT now(),
     completed_at timestamptz
   )`,
-  `CREATE TABLE images (
+  `CREATE TABLE IF NOT EXISTS images (
     id uuid PRIMARY KEY,
     display_id text,
     create_token text NOT NULL,
@@ -46,7 +46,7 @@ const TABLES = [
     updated_at timestamptz NOT NULL DEFAULT now(),
     deleted_at timestamptz
   )`,
-  `CREATE TABLE members (
+  `CREATE TABLE IF NOT EXISTS members (
     image_id uuid NOT NULL REFERENCES images,
     member text COLLATE "C" NOT NULL,
     status text NOT NULL,
@@ -54,7 +54,7 @@ const TABLES = [
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (image_id, member)
   )`,
-  `CREATE TABLE placements (
+  `CREATE TABLE IF NOT EXISTS placements (
     id uuid PRIMARY KEY,
     blob_id uuid NOT NULL REFERENCES blobs,
     store text NOT NULL,
@@ -69,7 +69,7 @@ const TABLES = [
     claim uuid,
     claimed_until timestamptz
   )`,
-  `CREATE TABLE operations (
+  `CREATE TABLE IF NOT EXISTS operations (
     id uuid PRIMARY KEY,
     image_id uuid NOT NULL,
     kind text NOT NULL,
@@ -93,7 +93,7 @@ const TABLES = [
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
   )`,
-  `CREATE TABLE usage (
+  `CREATE TABLE IF NOT EXISTS usage (
     project text NOT NULL,
     slot smallint NOT NULL,
     images bigint NOT NULL DEFAULT 0,
@@ -102,7 +102,7 @@ const TABLES = [
     uploads bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (project, slot)
   ) WITH (fillfactor = 50)`,
-  `CREATE TABLE changes (
+  `CREATE TABLE IF NOT EXISTS changes (
     id bigint GENERATED ALWAYS AS IDENTITY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
     image_id uuid NOT NULL,
@@ -129,30 +129,35 @@ const KEYS: Readonly<Record<string, string>> = {
 
 /** Every branch of a list is fixed to one owner or to one visibility, so these lead the indexes. */
 const LISTS = ['owner', 'visibility'].flatMap((lead) => [
-  `CREATE INDEX images_${lead}_created ON images (${lead}, created_at, id) WHERE ${SHOWN}`,
+  `CREATE INDEX IF NOT EXISTS images_${lead}_created
+    ON images (${lead}, created_at, id) WHERE ${SHOWN}`,
   ...Object.entries(KEYS).map(
-    ([name, key]) => `CREATE INDEX images_${lead}_${name}
+    ([name, key]) => `CREATE INDEX IF NOT EXISTS images_${lead}_${name}
       ON images (${lead}, ${key}, created_at, id) WHERE ${SHOWN}`
   ),
-  `CREATE INDEX images_${lead}_hidden ON images (${lead}, created_at, id) WHERE ${HIDDEN}`
+  `CREATE INDEX IF NOT EXISTS images_${lead}_hidden
+    ON images (${lead}, created_at, id) WHERE ${HIDDEN}`
 ])
 
 /** For filters of administrators, whose lists are as long as the catalogue. */
 const FILTERS = [
   ...['disk_format', 'container_format'].map(
-    (column) => `CREATE INDEX images_${column}
+    (column) => `CREATE INDEX IF NOT EXISTS images_${column}
       ON images ((coalesce(${column}, '')), created_at, id) WHERE ${SHOWN}`
   ),
   ...['min_ram', 'min_disk'].map(
-    (column) => `CREATE INDEX images_${column} ON images (${column}, created_at, id)
+    (column) => `CREATE INDEX IF NOT EXISTS images_${column} ON images (${column}, created_at, id)
       WHERE ${SHOWN} AND ${column} > 0`
   ),
-  `CREATE INDEX images_virtual_size ON images (virtual_size) WHERE virtual_size IS NOT NULL`,
-  `CREATE INDEX images_protected ON images (created_at, id) WHERE ${SHOWN} AND protected`,
+  `CREATE INDEX IF NOT EXISTS images_virtual_size
+    ON images (virtual_size) WHERE virtual_size IS NOT NULL`,
+  `CREATE INDEX IF NOT EXISTS images_protected
+    ON images (created_at, id) WHERE ${SHOWN} AND protected`,
   // hash indexes: only ever asked for whole values, and these are long
-  `CREATE INDEX images_os_hash_value ON images USING hash (os_hash_value)
+  `CREATE INDEX IF NOT EXISTS images_os_hash_value ON images USING hash (os_hash_value)
     WHERE os_hash_value IS NOT NULL`,
-  'CREATE INDEX images_checksum ON images USING hash (checksum) WHERE checksum IS NOT NULL'
+  `CREATE INDEX IF NOT EXISTS images_checksum
+    ON images USING hash (checksum) WHERE checksum IS NOT NULL`
 ]
 
 /** The planner does not look at what a partial index knows about its expressions. */
@@ -162,31 +167,32 @@ const STATISTICS = [
     `coalesce(${column}, '')`
   ]),
   ['size', 'coalesce(size, 0)']
-].map(([name, value]) => `CREATE STATISTICS images_${name}_values ON (${value}) FROM images`)
+].map(
+  ([name, value]) =>
+    `CREATE STATISTICS IF NOT EXISTS images_${name}_values ON (${value}) FROM images`
+)
 
 const INDEXES = [
   ...LISTS,
   ...FILTERS,
   ...STATISTICS,
-  `CREATE INDEX images_tags ON images USING gin (tags) WITH (fastupdate = off)
+  `CREATE INDEX IF NOT EXISTS images_tags ON images USING gin (tags) WITH (fastupdate = off)
     WHERE deleted_at IS NULL AND tags <> '{}'`,
-  `CREATE INDEX images_properties ON images USING gin (properties jsonb_path_ops)
+  `CREATE INDEX IF NOT EXISTS images_properties ON images USING gin (properties jsonb_path_ops)
     WITH (fastupdate = off) WHERE deleted_at IS NULL AND properties <> '{}'`,
-  'CREATE INDEX images_blob ON images (blob_id) WHERE blob_id IS NOT NULL',
-  'CREATE INDEX members_member ON members (member, status, image_id)',
-  'CREATE INDEX placements_blob ON placements (blob_id)',
+  'CREATE INDEX IF NOT EXISTS images_blob ON images (blob_id) WHERE blob_id IS NOT NULL',
+  'CREATE INDEX IF NOT EXISTS members_member ON members (member, status, image_id)',
+  'CREATE INDEX IF NOT EXISTS placements_blob ON placements (blob_id)',
   // keys are ours and used once; outside locations may serve several images
-  `CREATE UNIQUE INDEX placements_key ON placements (store, md5(key)) WHERE role <> 'external'`,
-  `CREATE INDEX placements_garbage ON placements (store, next_at) WHERE state = 'garbage'`,
-  `CREATE UNIQUE INDEX operations_exclusive ON operations (image_id)
+  `CREATE UNIQUE INDEX IF NOT EXISTS placements_key
+    ON placements (store, md5(key)) WHERE role <> 'external'`,
+  `CREATE INDEX IF NOT EXISTS placements_garbage
+    ON placements (store, next_at) WHERE state = 'garbage'`,
+  `CREATE UNIQUE INDEX IF NOT EXISTS operations_exclusive ON operations (image_id)
     WHERE exclusive AND state IN ('pending', 'running')`,
-  `CREATE INDEX operations_lease ON operations (lease_until) WHERE state = 'running'`,
-  'CREATE INDEX operations_image ON operations (image_id, created_at)',
-  'CREATE INDEX operations_created ON operations (created_at)'
+  `CREATE INDEX IF NOT EXISTS operations_lease ON operations (lease_until) WHERE state = 'running'`,
+  'CREATE INDEX IF NOT EXISTS operations_image ON operations (image_id, created_at)',
+  'CREATE INDEX IF NOT EXISTS operations_created ON operations (created_at)'
 ]
 
-export const initial: Migration = {
-  async up(db: Kysely<unknown>): Promise<void> {
-    for (const statement of [...TABLES, ...INDEXES]) await sql.raw(statement).execute(db)
-  }
-}
+export const initial = createMigration([...TABLES, ...INDEXES].map(statement))

@@ -1,7 +1,7 @@
-import { type Kysely, type Migration, sql } from 'kysely'
+import { createMigration, statement } from './steps.ts'
 
 const STATEMENTS = [
-  `CREATE TABLE tokens (
+  `CREATE TABLE IF NOT EXISTS tokens (
     id uuid PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
     digest text COLLATE "C" NOT NULL,
@@ -14,14 +14,10 @@ const STATEMENTS = [
     last_used_at timestamptz,
     revoked_at timestamptz
   )`,
-  'CREATE UNIQUE INDEX tokens_digest ON tokens (digest)',
-  'CREATE UNIQUE INDEX tokens_name ON tokens (name) WHERE revoked_at IS NULL',
-  'CREATE INDEX tokens_created ON tokens (created_at, id)'
+  'CREATE UNIQUE INDEX IF NOT EXISTS tokens_digest ON tokens (digest)',
+  'CREATE UNIQUE INDEX IF NOT EXISTS tokens_name ON tokens (name) WHERE revoked_at IS NULL',
+  'CREATE INDEX IF NOT EXISTS tokens_created ON tokens (created_at, id)'
 ]
 
 /** Static tokens; of their secrets only a digest. */
-export const tokens: Migration = {
-  async up(db: Kysely<unknown>): Promise<void> {
-    for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
-  }
-}
+export const tokens = createMigration(STATEMENTS.map(statement))

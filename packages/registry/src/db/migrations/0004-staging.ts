@@ -1,13 +1,7 @@
-import { type Kysely, type Migration, sql } from 'kysely'
-
-const STATEMENTS = [
-  'ALTER TABLE placements ADD COLUMN expires_at timestamptz',
-  `CREATE INDEX placements_expires ON placements (expires_at) WHERE expires_at IS NOT NULL`
-]
+import { addColumns, createIndex, createMigration } from './steps.ts'
 
 /** Staged data does not wait for its import for ever. */
-export const staging: Migration = {
-  async up(db: Kysely<unknown>): Promise<void> {
-    for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
-  }
-}
+export const staging = createMigration([
+  addColumns('placements', ['expires_at timestamptz']),
+  createIndex('placements_expires', 'placements (expires_at) WHERE expires_at IS NOT NULL')
+])

@@ -1,4 +1,4 @@
-import { type Kysely, type Migration, sql } from 'kysely'
+import { createIndex, createMigration, statement } from './steps.ts'
 
 /** What the services of a cloud define properties for. */
 const RESOURCE_TYPES = [
@@ -11,7 +11,7 @@ const RESOURCE_TYPES = [
 ]
 
 const STATEMENTS = [
-  `CREATE TABLE metadef_namespaces (
+  `CREATE TABLE IF NOT EXISTS metadef_namespaces (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL UNIQUE,
     display_name text,
@@ -22,8 +22,8 @@ const STATEMENTS = [
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
   )`,
-  'CREATE INDEX metadef_namespaces_created ON metadef_namespaces (created_at, id)',
-  `CREATE TABLE metadef_definitions (
+  'CREATE INDEX IF NOT EXISTS metadef_namespaces_created ON metadef_namespaces (created_at, id)',
+  `CREATE TABLE IF NOT EXISTS metadef_definitions (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     namespace_id bigint NOT NULL REFERENCES metadef_namespaces ON DELETE CASCADE,
     kind text COLLATE "C" NOT NULL,
@@ -34,22 +34,21 @@ const STATEMENTS = [
     updated_at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (namespace_id, kind, folded)
   )`,
-  `CREATE TABLE metadef_resource_types (
+  `CREATE TABLE IF NOT EXISTS metadef_resource_types (
     name text COLLATE "C" PRIMARY KEY,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()
   )`,
   `INSERT INTO metadef_resource_types (name)
-    VALUES ${RESOURCE_TYPES.map((name) => `('${name}')`).join(', ')}`,
-  'CREATE INDEX operations_tasks ON operations (created_at, id) WHERE background'
+    VALUES ${RESOURCE_TYPES.map((name) => `('${name}')`).join(', ')}
+    ON CONFLICT DO NOTHING`
 ]
 
 /**
  * Metadata definitions: namespaces, and one table for all that is in them. And the index that makes
  * the list of tasks cheap among many uploads.
  */
-export const metadefs: Migration = {
-  async up(db: Kysely<unknown>): Promise<void> {
-    for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
-  }
-}
+export const metadefs = createMigration([
+  ...STATEMENTS.map(statement),
+  createIndex('operations_tasks', 'operations (created_at, id) WHERE background')
+])

@@ -1,10 +1,6 @@
-import { type Kysely, type Migration, sql } from 'kysely'
+import { addColumns, createMigration } from './steps.ts'
 
 /** What people say about locations that they add. */
-export const locationMetadata: Migration = {
-  async up(db: Kysely<unknown>): Promise<void> {
-    await sql
-      .raw(`ALTER TABLE placements ADD COLUMN metadata jsonb NOT NULL DEFAULT '{}'`)
-      .execute(db)
-  }
-}
+export const locationMetadata = createMigration([
+  addColumns('placements', [`metadata jsonb NOT NULL DEFAULT '{}'`])
+])

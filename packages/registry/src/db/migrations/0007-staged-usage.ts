@@ -1,14 +1,10 @@
-import { type Kysely, type Migration, sql } from 'kysely'
-
-const STATEMENTS = [
-  `CREATE INDEX placements_staged ON placements (project)
-    WHERE role = 'staged' AND state = 'stored'`,
-  `CREATE INDEX operations_project ON operations (project) WHERE state IN ('pending', 'running')`
-]
+import { createIndex, createMigration } from './steps.ts'
 
 /** What a project has staged is counted when somebody asks for it. */
-export const stagedUsage: Migration = {
-  async up(db: Kysely<unknown>): Promise<void> {
-    for (const statement of STATEMENTS) await sql.raw(statement).execute(db)
-  }
-}
+export const stagedUsage = createMigration([
+  createIndex(
+    'placements_staged',
+    `placements (project) WHERE role = 'staged' AND state = 'stored'`
+  ),
+  createIndex('operations_project', `operations (project) WHERE state IN ('pending', 'running')`)
+])

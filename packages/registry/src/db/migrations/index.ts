@@ -6,6 +6,10 @@ import { staging } from './0004-staging.ts'
 import { metadefs } from './0005-metadefs.ts'
 import { locationMetadata } from './0006-location-metadata.ts'
 import { stagedUsage } from './0007-staged-usage.ts'
+import { pendingDelete } from './0008-pending-delete.ts'
+import { imageApiV1 } from './0009-image-api-v1.ts'
+import { unfinished } from './0010-unfinished.ts'
+import { announced } from './0011-announced.ts'
 
 /** Every migration by its name; names are applied in their order and never change. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -15,5 +19,9 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004-staging': staging,
   '0005-metadefs': metadefs,
   '0006-location-metadata': locationMetadata,
-  '0007-staged-usage': stagedUsage
+  '0007-staged-usage': stagedUsage,
+  '0008-pending-delete': pendingDelete,
+  '0009-image-api-v1': imageApiV1,
+  '0010-unfinished': unfinished,
+  '0011-announced': announced
 }
