@@ -56,7 +56,7 @@ t.test('S-18 no redirect leads inside', async (t) => {
     // As bytes, since header values are not text.
     response.writeHead(302, { location: Buffer.from(target).toString('latin1') }).end('inside')
   })
-  const { store } = await openWithMirror(port, { openSeconds: 3 })
+  const { store } = await openWithMirror(port, { openSeconds: 10 })
   await Promise.all(
     targets.map(async (target, index) => {
       const error = await caught(() => store.get(`http://mirror.test:${port}/go/${index}`))
