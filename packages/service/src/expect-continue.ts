@@ -5,6 +5,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route reads its body itself and says "continue" (`sendContinue`) when it starts to. */
     lateContinue?: boolean
+    /** The route holds its body against a rate of its own. */
+    ownRate?: boolean
   }
 }
 

@@ -62,31 +62,6 @@ export function createLogger(options: LoggerOptions = {}, destination?: Destinat
   return destination === undefined ? pino(all) : pino(all, destination)
 }
 
-const WARN = 40
-
-/**
- * Where servers write their log: lines of requests are gathered for a moment, since a system call
- * for each of them costs more than the request itself; warnings and errors go out at once. What is
- * gathered is written when the process ends by itself.
- */
-export function createOutput(fd: number): DestinationStream {
-  const gathered = pino.destination({
-    dest: fd,
-    sync: false,
-    minLength: 8192,
-    periodicFlush: 200
-  })
-  return {
-    // makes pino tell the level of each line
-    [Symbol.for('pino.metadata')]: true,
-    lastLevel: 0,
-    write(line: string) {
-      gathered.write(line)
-      if (this.lastLevel >= WARN) gathered.flush()
-    }
-  } as DestinationStream & { lastLevel: number }
-}
-
 /** Makes lines of a logger that hold nothing secret by their making, and so need no redaction. */
 interface Unredacted extends FastifyBaseLogger {
   child(bindings: object, options?: { redact?: string[] }): FastifyBaseLogger

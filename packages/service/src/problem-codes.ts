@@ -33,6 +33,7 @@ const PROBLEMS: Readonly<Record<TankErrorCode, readonly [status: number, title: 
   TOO_LARGE: [413, 'Request Entity Too Large'],
   STORE_FULL: [413, 'Request Entity Too Large'],
   UNSUPPORTED_MEDIA_TYPE: [415, 'Unsupported Media Type'],
+  IMAGE_REFUSED: [415, 'Unsupported Media Type'],
   RANGE_NOT_SATISFIABLE: [416, 'Requested Range Not Satisfiable'],
   HEADER_TOO_LARGE: [431, 'Request Header Fields Too Large'],
   INTERNAL: [500, 'Internal Server Error'],

@@ -29,7 +29,7 @@ export interface ServerOptions {
   readonly bodyLimit?: number
   /** What the HTTP parser accepts, in bytes: 16 KiB. */
   readonly maxHeaderSize?: number
-  /** Stricter or wider limits for some URLs, below `maxHeaderSize`. Default: that and 100 lines. */
+  /** Stricter or wider limits for some URLs, as `rewriteUrl` has made them. Default: `maxHeaderSize` and 100 lines. */
   readonly headerLimits?: (url: string) => HeaderLimits
   /** Characters of a query string: 4096. */
   readonly maxQueryLength?: number
@@ -80,7 +80,8 @@ function useStrictJson(app: FastifyInstance): void {
 /** Bodies that are parsed have to arrive at the usual rate; upload routes guard their own. */
 function guardParsedBodies(app: FastifyInstance): void {
   app.addHook('preParsing', async (request, _reply, payload) => {
-    const isOurs = !request.is404 && request.routeOptions.config.lateContinue !== true
+    const { lateContinue, ownRate } = request.routeOptions.config
+    const isOurs = !request.is404 && lateContinue !== true && ownRate !== true
     if (isOurs && request.raw.complete === false) {
       const { signal } = bodyRateGuard(request)
       signal.addEventListener('abort', () => request.raw.destroy(signal.reason))
@@ -159,7 +160,7 @@ export function createServer(options: ServerOptions = {}): FastifyInstance {
   rememberPaths(app)
   installRequestIds(app)
   app.addHook('onRequest', async (request) => {
-    checkHeaders(request.raw, options.headerLimits?.(request.originalUrl) ?? defaultLimits)
+    checkHeaders(request.raw, options.headerLimits?.(request.url) ?? defaultLimits)
     checkUrl(request.originalUrl, maxQueryLength)
   })
   app.addHook('onClose', async () => options.tls?.close())

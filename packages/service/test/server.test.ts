@@ -1,9 +1,13 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, openSync } from 'node:fs'
 import { lstat, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { get as httpGet, request as httpRequest } from 'node:http'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { TankError } from '@tank/model'
 import t from 'tap'
 import {
@@ -110,6 +114,42 @@ t.test('S-46 S-02 the access log is one line of JSON without credentials', async
   const { secret } = newTokenSecret()
   t.equal(redactUrls(`/a/${secret}?b=${secret}`), '/a/tank_***?b=tank_***')
   await app.close()
+})
+
+const OUTPUT = new URL('../src/log-output.js', import.meta.url).href
+
+/** A process whose log goes to `stderr`, and which says `on` after it has tried to write it. */
+function logging(stderr: number | 'pipe', code = '') {
+  const source = `import { createOutput } from '${OUTPUT}'
+    const log = createOutput(process.stderr.fd)
+    const write = (text, level = 30) => { log.lastLevel = level; log.write(text + '\\n') }
+    ${code}
+    write('first', 40)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    write('second', 40)
+    await new Promise((resolve) => process.stdout.write('on', resolve))
+    write('last')`
+  const args = ['--input-type=module', '-e', source]
+  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', stderr], timeout: 30_000 })
+}
+
+t.test('a log that cannot be written ends no process, and holds up no end', async (t) => {
+  const full = existsSync('/dev/full') ? [openSync('/dev/full', 'w')] : []
+  for (const stderr of [...full, 'pipe'] as const) {
+    const child = logging(stderr)
+    child.stderr?.destroy()
+    const [out, [code]] = await Promise.all([text(child.stdout as Readable), once(child, 'close')])
+    t.match([out, code], ['on', 0], stderr === 'pipe' ? 'its reader is gone' : 'its disk is full')
+  }
+})
+
+t.test('log lines are gathered, and none is lost to a slow reader or at the end', async (t) => {
+  const child = logging('pipe', `for (let n = 0; n < 40_000; n++) write('line ' + n)`)
+  // more than a pipe holds is waiting by then
+  await once(child.stdout as Readable, 'data')
+  const written = (await text(child.stderr as Readable)).trimEnd().split('\n')
+  const lines = Array.from({ length: 40_000 }, (_, n) => `line ${n}`)
+  t.same(written, [...lines, 'first', 'second', 'last'])
 })
 
 t.test('errors of the framework become codes', async (t) => {
@@ -261,6 +301,14 @@ t.test(
     await t.rejects(start(`/tmp/${'a'.repeat(100)}`), /longer than 100 bytes/)
   }
 )
+
+t.test('UPL12: no clock runs on a whole request', (t) => {
+  const { server } = createServer()
+  t.equal(server.requestTimeout, 0, 'by itself Node gives five minutes')
+  t.equal(server.timeout, 0)
+  t.ok(server.headersTimeout > 0, 'but on its headers')
+  t.end()
+})
 
 t.test('S-34 bodyRateGuard stops a drip, lets a steady or paused body pass', async (t) => {
   const app = createServer()
