@@ -1,5 +1,13 @@
-import { type CallOptions, type ImageHttp, readList, readObject, toRecord } from './image-http.ts'
+import {
+  type CallOptions,
+  type ImageHttp,
+  REMOVAL,
+  readList,
+  readObject,
+  toRecord
+} from './image-http.ts'
 
+/** An image in the cache of a server. */
 export interface CachedImage {
   readonly image_id: string
   readonly hits: number
@@ -11,6 +19,7 @@ export interface CachedImage {
   readonly last_modified: number
 }
 
+/** What a cache has and is to get. */
 export interface CacheContent {
   readonly cached: readonly CachedImage[]
   /** Ids of the images that are to be fetched, the first one next. */
@@ -48,13 +57,7 @@ export function createCache(http: ImageHttp): Cache {
     },
     async remove(imageId, options) {
       const path = entry(imageId)
-      await http.call({
-        method: 'DELETE',
-        path,
-        repeat: 'always',
-        doneWhenRepeated: 404,
-        ...options
-      })
+      await http.call({ method: 'DELETE', path, ...REMOVAL, ...options })
     },
     async clear(target = 'both', options = {}) {
       const headers = target === 'both' ? {} : { 'x-image-cache-clear-target': target }

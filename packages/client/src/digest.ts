@@ -17,6 +17,9 @@ export interface Verifier {
   finish(): void
 }
 
+/** What an image says about its bytes. */
+type Digests = Partial<Pick<ImageDocument, 'size' | 'checksum' | 'os_hash_algo' | 'os_hash_value'>>
+
 const HEX = /^[0-9a-f]+$/
 const WEAK: ReadonlySet<string> = new Set(['md4', 'md5', 'md5-sha1', 'ripemd', 'ripemd160'])
 let knownHashes: ReadonlySet<string> | undefined
@@ -25,7 +28,7 @@ let knownHashes: ReadonlySet<string> | undefined
  * Chooses the strongest digest that an image names. What a server says is only used when it has the
  * form of a digest: the name of a known algorithm and as many hexadecimal digits as that one makes.
  */
-export function createVerifier(image: ImageDocument, length: number | undefined): Verifier {
+export function createVerifier(image: Digests, length: number | undefined): Verifier {
   const expected = chooseDigest(image)
   const size = image.size ?? length
   const hash = expected?.hash
@@ -47,7 +50,7 @@ export function createVerifier(image: ImageDocument, length: number | undefined)
       }
       if (expected === undefined) return
       if (expected.hash.digest('hex') !== expected.value) {
-        const text = `the bytes have another ${expected.algorithm} than the image`
+        const text = `the bytes have another ${expected.algorithm} than the image: they changed on the way, or where they are kept`
         throw new TankClientError('DIGEST_MISMATCH', text)
       }
     }
@@ -60,7 +63,7 @@ interface Expected {
   readonly hash: Hash
 }
 
-function chooseDigest(image: ImageDocument): Expected | undefined {
+function chooseDigest(image: Digests): Expected | undefined {
   const { os_hash_algo: algorithm, os_hash_value: value, checksum } = image
   knownHashes ??= new Set(getHashes())
   if (typeof algorithm === 'string' && knownHashes.has(algorithm) && !WEAK.has(algorithm)) {

@@ -6,6 +6,8 @@ import type { Answer, TransportError } from './transport.ts'
 export type ClientOwnErrorCode =
   /** No connection; the server never saw the request. */
   | 'UNREACHABLE'
+  /** The server's certificate is for another name, has expired, or nobody known has signed it. */
+  | 'CERTIFICATE_REFUSED'
   /** The connection broke before the answer was complete. */
   | 'CONNECTION_CLOSED'
   /** Nothing moved for as long as the timeouts allow. */
@@ -15,6 +17,13 @@ export type ClientOwnErrorCode =
   | 'CONFLICT'
   | 'GONE'
   | 'UNAVAILABLE'
+  /** The server does not serve this version of the API at this address. */
+  | 'MULTIPLE_CHOICES'
+  /** The answer leads to another place that it does not name, or that must not be followed. */
+  | 'INVALID_REDIRECT'
+  | 'TOO_MANY_REDIRECTS'
+  /** A file with a certificate or key cannot be read, or one of the two was not given. */
+  | 'TLS_FILES'
   /** The image has no bytes yet. */
   | 'NO_DATA'
   /** The server names no digest that downloaded bytes could be checked with. */
@@ -36,6 +45,7 @@ export type ClientOwnErrorCode =
   /** The stream or file that was to be written failed. */
   | 'TARGET_FAILED'
 
+/** Codes of `TankClientError`: those of Tank's problem documents, and the client's own. */
 export type TankClientErrorCode = TankErrorCode | ClientOwnErrorCode
 
 export interface TankClientErrorOptions extends ErrorOptions {
@@ -47,9 +57,11 @@ export interface TankClientErrorOptions extends ErrorOptions {
 /** A failed call: test `code`; show `message` to people, `requestId` to operators. */
 export class TankClientError extends Error {
   override readonly name = 'TankClientError'
+  /** What happened, for programs. */
   readonly code: TankClientErrorCode
   /** HTTP status, undefined when there was no answer. */
   readonly status: number | undefined
+  /** What the log of the server knows the request by. */
   readonly requestId: string | undefined
   /** Seconds after which the server wants to be asked again, where it says so. */
   readonly retryAfter: number | undefined
@@ -72,6 +84,7 @@ export function isTankClientError(
 }
 
 const STATUS_CODES: Readonly<Record<number, TankClientErrorCode>> = {
+  300: 'MULTIPLE_CHOICES',
   400: 'INVALID_REQUEST',
   401: 'UNAUTHENTICATED',
   403: 'FORBIDDEN',
@@ -84,6 +97,7 @@ const STATUS_CODES: Readonly<Record<number, TankClientErrorCode>> = {
   413: 'TOO_LARGE',
   415: 'UNSUPPORTED_MEDIA_TYPE',
   416: 'RANGE_NOT_SATISFIABLE',
+  429: 'UNAVAILABLE',
   431: 'HEADER_TOO_LARGE',
   500: 'INTERNAL',
   501: 'METHOD_UNKNOWN',
@@ -92,13 +106,24 @@ const STATUS_CODES: Readonly<Record<number, TankClientErrorCode>> = {
   504: 'UNAVAILABLE'
 }
 
+/**
+ * Statuses of a server that says it does not serve now, and may a little later. Only with 429 it is
+ * certain that nothing was carried out: a 503 may come of something behind it that fell silent.
+ */
+export function isNotNow(status: number): boolean {
+  return status === 429 || status === 503
+}
+
 /** The error that an unwelcome answer stands for, in whatever form the server told it. */
 export function answerToError(answer: Answer): TankClientError {
   const { status } = answer
   const said = readError(answer)
   const code = said.code ?? STATUS_CODES[status] ?? (status >= 500 ? 'INTERNAL' : 'BAD_ANSWER')
   const message = said.message === '' ? `the server answered ${status}` : said.message
-  const header = answer.headers['x-openstack-request-id'] ?? answer.headers['x-request-id']
+  const header =
+    answer.headers['x-openstack-request-id'] ??
+    answer.headers['x-tank-request-id'] ??
+    answer.headers['x-request-id']
   const requestId = said.requestId ?? (Array.isArray(header) ? header[0] : header)
   const retryAfter = readRetryAfter(answer.headers['retry-after'])
   return new TankClientError(code, message, { status, requestId, retryAfter })
@@ -113,6 +138,7 @@ function readRetryAfter(header: string | undefined): number | undefined {
 
 const TRANSPORT_CODES: Readonly<Record<TransportError['reason'], TankClientErrorCode>> = {
   unreachable: 'UNREACHABLE',
+  certificate: 'CERTIFICATE_REFUSED',
   closed: 'CONNECTION_CLOSED',
   timeout: 'TIMEOUT',
   invalid: 'INVALID_REQUEST'

@@ -10,7 +10,7 @@ export interface IdleWatch {
   stop(): void
 }
 
-/** Starts to watch at once; `stop` must be called in the end. */
+/** Starts to watch at once; `stop` must be called in the end, and what moves later does not count. */
 export function startIdleWatch(idleMs: number, signal: AbortSignal | undefined): IdleWatch {
   const controller = new AbortController()
   const expire = (ms: number) => {
@@ -18,18 +18,21 @@ export function startIdleWatch(idleMs: number, signal: AbortSignal | undefined):
   }
   const follow = () => controller.abort(signal?.reason)
   let timer = setTimeout(expire, idleMs, idleMs)
+  let isStopped = false
   if (signal?.aborted) follow()
   signal?.addEventListener('abort', follow, { once: true })
   return {
     signal: controller.signal,
     touch: () => {
-      timer.refresh()
+      if (!isStopped) timer.refresh()
     },
     expect(ms) {
+      if (isStopped) return
       clearTimeout(timer)
       timer = setTimeout(expire, ms, ms)
     },
     stop() {
+      isStopped = true
       clearTimeout(timer)
       signal?.removeEventListener('abort', follow)
     }

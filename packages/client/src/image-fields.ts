@@ -1,12 +1,12 @@
 import type {
   ContainerFormat,
-  DiskFormat,
   ImageDocument,
   ImageFields,
-  Visibility
+  Visibility,
+  WrittenDiskFormat
 } from '@tank/model'
 import { TankClientError } from './errors.ts'
-import { readObject } from './image-http.ts'
+import { isRecord, readObject } from './image-http.ts'
 import type { Answer } from './transport.ts'
 
 /** What a new image is to have. */
@@ -20,11 +20,14 @@ export interface ImageChanges {
   readonly name?: string | null
   readonly visibility?: Visibility
   readonly protected?: boolean
+  /** Left out of lists that do not ask for it. */
   readonly os_hidden?: boolean
   readonly owner?: string | null
   readonly container_format?: ContainerFormat | null
-  readonly disk_format?: DiskFormat | null
+  readonly disk_format?: WrittenDiskFormat | null
+  /** GiB */
   readonly min_disk?: number
+  /** MiB */
   readonly min_ram?: number
   readonly tags?: readonly string[]
   readonly properties?: Readonly<Record<string, string | null>>
@@ -69,12 +72,20 @@ export function toImage(value: unknown): ImageDocument {
   return value
 }
 
+/** A UUID mostly; whatever it is, it has to be safe in a path, in a file's name and on a terminal. */
+const TOKEN = /^\w[\w.-]{0,254}$/
+/** Other services know other formats and digests than Tank does, but by names of this kind. */
+const WORD = /^[\w.+-]{0,255}$/
+const WORDS = ['disk_format', 'container_format', 'checksum', 'os_hash_algo', 'os_hash_value']
+
 function isImage(value: unknown): value is ImageDocument {
-  if (typeof value !== 'object' || value === null) return false
-  return (
-    'id' in value &&
-    typeof value.id === 'string' &&
-    'status' in value &&
-    typeof value.status === 'string'
-  )
+  if (!isRecord(value)) return false
+  const { id, status } = value
+  if (typeof id !== 'string' || !TOKEN.test(id)) return false
+  if (typeof status !== 'string' || !WORD.test(status)) return false
+  return WORDS.every((name) => isWord(value[name]))
+}
+
+function isWord(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'string' && WORD.test(value))
 }

@@ -23,7 +23,8 @@ export interface JsonRequest {
   readonly signal?: AbortSignal | undefined
   /**
    * Which failures are worth another try. `always`: doing it twice is doing it once. `unsent`: only
-   * when the server certainly did not do it.
+   * when the server certainly did not do it, and after a 503 unless it is a POST, as another of
+   * these would make something else.
    */
   readonly repeat: 'always' | 'unsent'
   /** Statuses besides 2xx that are no error. */
@@ -31,6 +32,9 @@ export interface JsonRequest {
   /** Status that is no error after a repetition: the first sending was carried out, it says. */
   readonly doneWhenRepeated?: number | undefined
 }
+
+/** A removal that was repeated may find its own work. */
+export const REMOVAL = { repeat: 'always', doneWhenRepeated: 404 } as const
 
 /** The public Image API over one transport: identity, retries, errors. */
 export interface ImageHttp {
@@ -78,24 +82,34 @@ async function headersOf(
   signal: AbortSignal | undefined
 ): Promise<Record<string, string>> {
   const headers: Record<string, string> = { accept: '*/*', ...options.headers }
-  const token = await unlessAborted(options.auth?.token(), signal)
+  const token = await inTime(options.auth?.token(), 'token', options, signal)
   if (token !== undefined && token !== '') headers[TOKEN] = token
   return headers
 }
 
-/** The promise, or the reason of the signal, whichever comes first. */
-async function unlessAborted<T>(promise: T | Promise<T>, signal?: AbortSignal): Promise<T> {
+/** What an `auth` gives, the reason of the signal, or `TIMEOUT`, whichever comes first. */
+export async function inTime<T>(
+  promise: T | Promise<T>,
+  what: string,
+  options: Pick<ImageHttpOptions, 'timeoutMs' | 'retries'>,
+  signal: AbortSignal | undefined
+): Promise<T> {
   signal?.throwIfAborted()
-  if (signal === undefined || !(promise instanceof Promise)) return promise
+  if (!(promise instanceof Promise)) return promise
   let onAbort = () => {}
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort)
+  let timer: NodeJS.Timeout | undefined
+  const timeoutMs = options.timeoutMs * (options.retries + 1)
+  const given = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal?.reason)
+    signal?.addEventListener('abort', onAbort)
+    const text = `no ${what} came within ${timeoutMs} ms`
+    timer = setTimeout(() => reject(new TankClientError('TIMEOUT', text)), timeoutMs)
   })
   try {
-    return await Promise.race([promise, aborted])
+    return await Promise.race([promise, given])
   } finally {
-    signal.removeEventListener('abort', onAbort)
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
   }
 }
 
@@ -107,7 +121,9 @@ async function callWithRetries(http: ImageHttp, request: JsonRequest): Promise<A
     if (repeated && outcome.answer?.status === request.doneWhenRepeated && outcome.answer) {
       return outcome.answer
     }
-    const again = outcome.unsent || (outcome.passing && request.repeat === 'always')
+    const mayRepeat =
+      request.repeat === 'always' || (outcome.answer?.status === 503 && request.method !== 'POST')
+    const again = outcome.unsent || (outcome.passing && mayRepeat)
     if (!again || attempt >= http.options.retries) throw outcome.error
     repeated ||= !outcome.unsent
     await http.pause(attempt, outcome.error, request.signal)
@@ -145,11 +161,11 @@ async function send(http: ImageHttp, request: JsonRequest): Promise<Outcome> {
       return { answer, error: undefined }
     }
     const error = answerToError(answer)
-    const passing = status === 502 || status === 504
-    return { answer, error, unsent: status === 503, passing }
+    const passing = status === 502 || status === 503 || status === 504
+    return { answer, error, unsent: status === 429, passing }
   } catch (error) {
     if (!(error instanceof TransportError)) throw error
-    const passing = error.reason !== 'invalid'
+    const passing = error.reason !== 'invalid' && error.reason !== 'certificate'
     const unsent = passing && !error.sent
     return { answer: undefined, error: transportToError(error), unsent, passing }
   }
@@ -174,6 +190,7 @@ async function pause(
   }
 }
 
+/** Every call can be given up. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }

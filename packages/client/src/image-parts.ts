@@ -1,6 +1,6 @@
 import type { MemberDocument, MemberStatus } from '@tank/model'
 import { TankClientError } from './errors.ts'
-import { type CallOptions, type ImageHttp, readList, readObject } from './image-http.ts'
+import { type CallOptions, type ImageHttp, REMOVAL, readList, readObject } from './image-http.ts'
 import { imagePath } from './image-path.ts'
 import type { Answer } from './transport.ts'
 
@@ -13,10 +13,12 @@ export interface Tags {
 
 /** Projects that a shared image is shared with. */
 export interface Members {
+  /** To the owner all of them, to a member itself alone. */
   list(imageId: string, options?: CallOptions): Promise<MemberDocument[]>
+  /** Offers the image to a project (`pending`); its visibility has to be `shared`. */
   add(imageId: string, member: string, options?: CallOptions): Promise<MemberDocument>
   show(imageId: string, member: string, options?: CallOptions): Promise<MemberDocument>
-  /** What the member itself says to the offer. */
+  /** What the member itself says to the offer; `accepted` puts the image into its lists. */
   setStatus(
     imageId: string,
     member: string,
@@ -25,9 +27,6 @@ export interface Members {
   ): Promise<MemberDocument>
   remove(imageId: string, member: string, options?: CallOptions): Promise<void>
 }
-
-/** A removal that was repeated may find its own work. */
-const REMOVAL = { repeat: 'always', doneWhenRepeated: 404 } as const
 
 export function createTags(http: ImageHttp): Tags {
   return {

@@ -7,6 +7,7 @@ import { imagePath } from './image-path.ts'
 import { type ImageTask, listImageTasks } from './tasks.ts'
 import type { Answer } from './transport.ts'
 
+/** Where the data of an import goes. */
 export interface ImportTargets {
   /** Stores that are to hold the data; the default store unless told. */
   readonly stores?: readonly string[] | undefined
@@ -32,6 +33,7 @@ export type ImportRequest = ImportTargets &
     | { /** what one of its stores holds */ readonly method: 'copy-image' }
   )
 
+/** How far an import is. */
 export interface ImportProgress {
   readonly status: ImageTask['status']
   /** What the server says about it, such as `Copied 512 MiB`. */
@@ -40,6 +42,7 @@ export interface ImportProgress {
   readonly bytes: number | undefined
 }
 
+/** How an import is waited for; nothing but the signal ends the wait for one that goes on. */
 export interface WaitOptions extends CallOptions {
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined
   /** First pause between two looks, 500 unless told; it grows to ten times of that. */
@@ -137,8 +140,9 @@ async function waitFor(
     }
     if (task === undefined || task.status === 'success') {
       const image = await show(http, id, signal)
-      if (task !== undefined || image.status === 'active') return image
+      if (task !== undefined) return image
       if (image[LOCK] === undefined) {
+        if (image.status === 'active') return image
         const text = `no import is running, and the image is ${image.status}`
         throw new TankClientError('IMPORT_FAILED', text, { requestId })
       }

@@ -5,8 +5,10 @@ export type {
   ImageStatus,
   MemberDocument,
   MemberStatus,
+  StoredPlacement,
   TokenDocument,
-  Visibility
+  Visibility,
+  WrittenDiskFormat
 } from '@tank/model'
 export { customProperties } from '@tank/model'
 export type { Auth, CatalogAuth, EndpointChoice, TokenSource } from './auth/auth.ts'
@@ -21,7 +23,12 @@ export {
   passwordAuth
 } from './auth/keystone.ts'
 export type { Cache, CacheContent, CachedImage } from './cache.ts'
-export type { DownloadOptions, DownloadResult } from './download/request.ts'
+export type {
+  DownloadOptions,
+  DownloadResult,
+  DownloadTarget,
+  ReadOptions
+} from './download/request.ts'
 export {
   type ClientOwnErrorCode,
   isTankClientError,
@@ -41,23 +48,38 @@ export type {
   ImportTargets,
   WaitOptions
 } from './imports.ts'
+export { type ClassicName, classicName } from './legacy/classic-name.ts'
+export type { LegacyCredentials } from './legacy/credentials.ts'
+export { getLegacyClient } from './legacy/get-legacy-client.ts'
+export { LegacyClient } from './legacy/legacy-client.ts'
+export type { LegacyBrief, LegacyFields, LegacyImage } from './legacy/meta.ts'
+export type { LegacyClientOptions } from './legacy/options.ts'
+export type {
+  LegacyCachedImage,
+  LegacyData,
+  LegacyFeatures,
+  LegacyList,
+  LegacyMember,
+  LegacySharedImage
+} from './legacy/types.ts'
 export type { ImageLocation, Locations, NewLocation } from './locations.ts'
 export { type OpenTankClientOptions, openTankClient } from './open-tank-client.ts'
 export type { ListOptions, ListValue } from './pages.ts'
 export {
   createRegistryClient,
-  type RawDocument,
-  type RawPage,
   type RegistryClient,
   type RegistryClientOptions
 } from './registry-client.ts'
-export type { RegistryCallOptions } from './registry-exchange.ts'
+export type { RawDocument, RegistryCallOptions } from './registry-exchange.ts'
+export type { RawPage } from './registry-images.ts'
 export type { Info, QuotaUsage, StoreInfo, Stores } from './service-info.ts'
 export {
   type ApiVersion,
   createTankClient,
-  type TankClient,
+  TankClient,
   type TankClientOptions
 } from './tank-client.ts'
 export type { ImageTask, TaskFilter, Tasks } from './tasks.ts'
-export type { TransferProgress, UploadOptions, UploadSource } from './upload.ts'
+export type { TransferProgress } from './upload/send-body.ts'
+export type { UploadSource } from './upload/source.ts'
+export type { StageOptions, UploadOptions } from './upload/upload.ts'

@@ -2,11 +2,13 @@ import { type CallOptions, type ImageHttp, isRecord, readList, toRecord } from '
 import { imagePath } from './image-path.ts'
 import { type ImportJob, toJob } from './imports.ts'
 
+/** A place where data of an image lies. */
 export interface ImageLocation {
   readonly url: string
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
+/** A place where the data of an image is to be found. */
 export interface NewLocation {
   readonly url: string
   /** Digest that the bytes there must have. */

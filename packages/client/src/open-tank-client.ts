@@ -2,6 +2,7 @@ import type { CatalogAuth, EndpointChoice } from './auth/auth.ts'
 import { TankClientError } from './errors.ts'
 import { createTankClient, type TankClient, type TankClientOptions } from './tank-client.ts'
 
+/** Options of `createTankClient`, and which service of the catalogue is meant. */
 export interface OpenTankClientOptions extends Omit<TankClientOptions, 'url'>, EndpointChoice {
   /** Where the service is; the catalogue of `auth` says it unless told. */
   readonly url?: string | undefined

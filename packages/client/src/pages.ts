@@ -3,6 +3,7 @@ import { type ImageHttp, readList, readObject } from './image-http.ts'
 
 export type ListValue = string | number | boolean
 
+/** How a list is fetched. */
 export interface ListOptions {
   readonly signal?: AbortSignal | undefined
   /** Entries in one request; the server's own choice unless told. */

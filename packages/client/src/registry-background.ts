@@ -2,6 +2,7 @@ import type {
   ActivateLocation,
   BeginTarget,
   ClaimOperation,
+  CompleteOperation,
   EnqueueOperation,
   ImageData,
   Job,
@@ -55,7 +56,7 @@ export interface BackgroundCalls {
   complete(
     c: RegistryCaller,
     operationId: string,
-    attempt: string,
+    complete: CompleteOperation,
     o?: RegistryCallOptions
   ): Promise<void>
   listImageTasks(
@@ -89,7 +90,6 @@ export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
     async (caller: RegistryCaller, id: string, body: B, options?: RegistryCallOptions) => {
       await post(caller, `${encodeURIComponent(id)}/${action}`, body, options)
     }
-  const complete = act<{ attempt: string }>('complete')
   return {
     async enqueue(caller, operation, options) {
       await post(caller, 'enqueue', operation, options)
@@ -100,7 +100,7 @@ export function createBackgroundCalls(exchange: Exchange): BackgroundCalls {
     targetStored: act<TargetStored>('placements/stored'),
     targetFailed: act<TargetFailed>('placements/failed'),
     activate: act<ActivateLocation>('activate'),
-    complete: (caller, id, attempt, options) => complete(caller, id, { attempt }, options),
+    complete: act<CompleteOperation>('complete'),
     async listImageTasks(caller, imageId, options) {
       const path = `/v1/images/${encodeURIComponent(imageId)}/tasks`
       const answer = checked(await exchange(caller, 'GET', path, undefined, options))

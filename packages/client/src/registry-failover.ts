@@ -3,7 +3,7 @@ import { problemToError } from './problems.ts'
 import { type Answer, type CallRequest, type Transport, TransportError } from './transport.ts'
 
 export interface FailoverAnswer extends Answer {
-  /** An earlier, unanswered sending of the same request may have been carried out. */
+  /** An earlier sending of the same request, unanswered or answered 502 to 504, may have done it. */
   readonly repeated: boolean
 }
 
@@ -56,7 +56,8 @@ async function attempt(transport: Transport, request: CallRequest): Promise<Outc
     try {
       const answer = await transport.call(request)
       if (answer.status < 502 || answer.status > 504) return { answer, sent }
-      return { failure: problemToError(answer), sent: sent || answer.status !== 503 }
+      // a database that fell silent while it committed makes a 503, too
+      return { failure: problemToError(answer), sent: true }
     } catch (error) {
       if (!(error instanceof TransportError)) throw error
       if (error.reason === 'invalid') {

@@ -3,6 +3,7 @@ import {
   type CallOptions,
   type ImageHttp,
   isRecord,
+  REMOVAL,
   readList,
   readObject,
   toRecord
@@ -22,6 +23,7 @@ export interface StoreInfo {
   readonly properties: Readonly<Record<string, unknown>> | undefined
 }
 
+/** Stores of the service. */
 export interface Stores {
   /** Stores of the service; with `detail` for administrators. */
   list(options?: CallOptions & { readonly detail?: boolean }): Promise<StoreInfo[]>
@@ -35,6 +37,7 @@ export interface QuotaUsage {
   readonly usage: number
 }
 
+/** What the service can do, and what a project uses of it. */
 export interface Info {
   /** Names of the import methods that are enabled. */
   importMethods(options?: CallOptions): Promise<string[]>
@@ -51,13 +54,7 @@ export function createStores(http: ImageHttp): Stores {
     },
     async removeImage(store, imageId, options) {
       const path = `/v2/stores/${encodeURIComponent(store)}/${encodeURIComponent(imageId)}`
-      await http.call({
-        method: 'DELETE',
-        path,
-        repeat: 'always',
-        doneWhenRepeated: 404,
-        ...options
-      })
+      await http.call({ method: 'DELETE', path, ...REMOVAL, ...options })
     }
   }
 }

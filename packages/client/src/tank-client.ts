@@ -1,39 +1,27 @@
-import { randomUUID } from 'node:crypto'
-import type { Writable } from 'node:stream'
-import { type ImageDocument, isUuid } from '@tank/model'
+import type { ImageDocument } from '@tank/model'
 import type { Dispatcher } from 'undici'
-import { type Auth, type TokenSource, tokenAuth } from './auth/auth.ts'
-import { type Cache, createCache } from './cache.ts'
-import type { DownloadJob, DownloadOptions, DownloadResult } from './download/request.ts'
-import { downloadToFile } from './download/to-file.ts'
-import { downloadToStream } from './download/to-stream.ts'
-import { isTankClientError, TankClientError } from './errors.ts'
-import {
-  type ImageChanges,
-  type NewImage,
-  type PatchOperation,
-  readImage,
-  toCreateBody,
-  toPatch
-} from './image-fields.ts'
-import {
-  type CallOptions,
-  createImageHttp,
-  type ImageHttp,
-  isRecord,
-  readList
-} from './image-http.ts'
-import { type ListFilter, listImages } from './image-list.ts'
-import { createMembers, createTags, type Members, type Tags } from './image-parts.ts'
-import { imagePath } from './image-path.ts'
-import { createImports, type Imports } from './imports.ts'
-import { createLocations, type Locations } from './locations.ts'
+import type { Auth, TokenSource } from './auth/auth.ts'
+import type { Cache } from './cache.ts'
+import type {
+  DownloadOptions,
+  DownloadResult,
+  DownloadTarget,
+  ReadOptions
+} from './download/request.ts'
+import { HttpTankClient } from './http-tank-client.ts'
+import type { ImageChanges, NewImage, PatchOperation } from './image-fields.ts'
+import type { CallOptions } from './image-http.ts'
+import type { ListFilter } from './image-list.ts'
+import type { Members, Tags } from './image-parts.ts'
+import type { Imports } from './imports.ts'
+import type { Locations } from './locations.ts'
 import type { ListOptions } from './pages.ts'
-import { createInfo, createStores, type Info, type Stores } from './service-info.ts'
-import { createTasks, type Tasks } from './tasks.ts'
-import { openTransport } from './transport.ts'
-import { type TransferTimes, type UploadOptions, type UploadSource, upload } from './upload.ts'
+import type { Info, Stores } from './service-info.ts'
+import type { Tasks } from './tasks.ts'
+import type { UploadSource } from './upload/source.ts'
+import type { StageOptions, UploadOptions } from './upload/upload.ts'
 
+/** Where a service is, who asks, and how long for. */
 export interface TankClientOptions {
   /** Where the service is, with or without `/v2`: `http://127.0.0.1:9292`. */
   readonly url: string
@@ -55,12 +43,24 @@ export interface TankClientOptions {
   readonly retryDelayMs?: number | undefined
   /** Most sockets that are open at once, 16 unless told. */
   readonly connections?: number | undefined
-  /** Certificates of authorities to trust beside those that Node trusts, PEM. */
+  /**
+   * Certificates of authorities to trust beside those that come with Node, PEM. With it
+   * `NODE_EXTRA_CA_CERTS` does not count.
+   */
   readonly ca?: string | undefined
+  /** Certificate that the client shows a server that asks for one, PEM; needs `key`. */
+  readonly cert?: string | undefined
+  readonly key?: string | undefined
   /** undici dispatcher to use instead of an own pool, for a proxy or private certificates. */
   readonly dispatcher?: Dispatcher | undefined
+  /**
+   * For programs that make a few calls and end: small calls go by Node's own HTTP client, which starts
+   * in a third of the time. Bytes of images go by undici all the same.
+   */
+  readonly light?: boolean | undefined
 }
 
+/** A version of the API that a server has. */
 export interface ApiVersion {
   /** `v2.17` */
   readonly id: string
@@ -80,18 +80,34 @@ export interface TankClient extends Imports {
   readonly info: Info
   readonly locations: Locations
   readonly cache: Cache
-  /** Makes the record of an image; its bytes come by `upload`. */
+  /**
+   * Makes the record of an image, without bytes (`queued`); these come by `upload` or `import`. After
+   * a lost answer it is repeated safely, unless the caller chose the id.
+   */
   create(image?: NewImage, options?: CallOptions): Promise<ImageDocument>
-  /** Sends the bytes of a queued image. */
+  /**
+   * Sends the bytes of a queued image. Rejects with `CONFLICT` when it is not queued, `TOO_LARGE`,
+   * `SIZE_MISMATCH` when a stream has other bytes than its `size` says, and `SOURCE_FAILED`.
+   */
   upload(id: string, source: UploadSource, options?: UploadOptions): Promise<void>
   /** Sends the bytes of a queued image to where a `glance-direct` import takes them from. */
-  stage(id: string, source: UploadSource, options?: Omit<UploadOptions, 'store'>): Promise<void>
-  /** Writes the bytes to a file or stream, compared with size and digest of the image. */
-  download(id: string, to: string | Writable, options?: DownloadOptions): Promise<DownloadResult>
+  stage(id: string, source: UploadSource, options?: StageOptions): Promise<void>
+  /**
+   * Writes the bytes to a file or stream, compared with size and digest of the image (S-25). Rejects
+   * with `DIGEST_MISMATCH`, `SIZE_MISMATCH`, `NO_DIGEST`, `NO_DATA` and `TARGET_FAILED`; then a file
+   * bears its name as little as before.
+   */
+  download(id: string, to: DownloadTarget, options?: DownloadOptions): Promise<DownloadResult>
+  /**
+   * The bytes as they come. The loop throws in the end unless they have size and digest of the
+   * image: only then may they be believed. Leaving the loop ends the download.
+   */
+  read(id: string, options?: ReadOptions): AsyncGenerator<Buffer, void, undefined>
+  /** Rejects with a 404 for what is not there, and for what the caller may not see. */
   show(id: string, options?: CallOptions): Promise<ImageDocument>
   /** Every image that the filter lets through; pages are fetched as they are needed. */
   list(filter?: ListFilter, options?: ListOptions): AsyncGenerator<ImageDocument, void, undefined>
-  /** The one image of that id or name. */
+  /** The one image of that id or name. Rejects with `IMAGE_NOT_FOUND` or `AMBIGUOUS_NAME`. */
   find(nameOrId: string, options?: CallOptions): Promise<ImageDocument>
   /** Changes what is named and nothing else. */
   update(id: string, changes: ImageChanges, options?: CallOptions): Promise<ImageDocument>
@@ -101,9 +117,13 @@ export interface TankClient extends Imports {
     operations: readonly PatchOperation[],
     options?: CallOptions
   ): Promise<ImageDocument>
+  /** Rejects with a 403 when the image is protected, a 409 when it is in use. */
   delete(id: string, options?: CallOptions): Promise<void>
+  /** Forbids to read the bytes of an active image, to all but administrators. */
   deactivate(id: string, options?: CallOptions): Promise<void>
+  /** Allows it again. */
   reactivate(id: string, options?: CallOptions): Promise<void>
+  /** Versions of the API that the server has, the newest first; needs no token. */
   versions(options?: CallOptions): Promise<ApiVersion[]>
   /** Lets running calls end, then closes the sockets. */
   close(): Promise<void>
@@ -111,181 +131,8 @@ export interface TankClient extends Imports {
 
 /** Makes a client; sockets are opened by the first call. */
 export function createTankClient(options: TankClientOptions): TankClient {
-  const url = options.url.replace(/\/+$/, '').replace(/\/v2(\.\d+)?$/, '')
-  const { connections, ca, dispatcher } = options
-  const http = createImageHttp(openTransport({ url, connections, ca, dispatcher }), {
-    auth: options.auth ?? (options.token === undefined ? undefined : tokenAuth(options.token)),
-    headers: options.headers ?? {},
-    timeoutMs: options.timeoutMs ?? 30_000,
-    retries: options.retries ?? 3,
-    retryDelayMs: options.retryDelayMs ?? 200
-  })
-  const times = {
-    idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
-    answerTimeoutMs: options.answerTimeoutMs ?? 300_000
-  }
-  return Object.assign(new HttpTankClient(http, times), createImports(http))
+  return new TankClient(options)
 }
 
-const PATCH_TYPE = 'application/openstack-images-v2.1-json-patch'
-
-class HttpTankClient implements Omit<TankClient, keyof Imports> {
-  readonly tags: Tags
-  readonly members: Members
-  readonly tasks: Tasks
-  readonly stores: Stores
-  readonly info: Info
-  readonly locations: Locations
-  readonly cache: Cache
-  readonly #http: ImageHttp
-  readonly #times: TransferTimes
-
-  constructor(http: ImageHttp, times: TransferTimes) {
-    this.#http = http
-    this.#times = times
-    this.tags = createTags(http)
-    this.members = createMembers(http)
-    this.tasks = createTasks(http)
-    this.stores = createStores(http)
-    this.info = createInfo(http)
-    this.locations = createLocations(http)
-    this.cache = createCache(http)
-  }
-
-  async create(image: NewImage = {}, options: CallOptions = {}): Promise<ImageDocument> {
-    // With an id of our own a creation whose answer was lost can be told from someone else's.
-    const id = image.id ?? randomUUID()
-    const body = toCreateBody(image, id)
-    const own = image.id === undefined
-    const answer = await this.#http.call({
-      method: 'POST',
-      path: '/v2/images',
-      body,
-      repeat: own ? 'always' : 'unsent',
-      doneWhenRepeated: own ? 409 : undefined,
-      ...options
-    })
-    return answer.status === 409 ? this.show(id, options) : readImage(answer)
-  }
-
-  upload(id: string, source: UploadSource, options: UploadOptions = {}): Promise<void> {
-    return upload(this.#http, imagePath(id, 'file'), source, this.#times, options)
-  }
-
-  stage(id: string, source: UploadSource, options: UploadOptions = {}): Promise<void> {
-    return upload(this.#http, imagePath(id, 'stage'), source, this.#times, options)
-  }
-
-  download(
-    id: string,
-    to: string | Writable,
-    options: DownloadOptions = {}
-  ): Promise<DownloadResult> {
-    const job: DownloadJob = {
-      http: this.#http,
-      path: imagePath(id, 'file'),
-      show: () => this.show(id, { signal: options.signal }),
-      times: this.#times,
-      options
-    }
-    return typeof to === 'string' ? downloadToFile(job, to) : downloadToStream(job, to)
-  }
-
-  async show(id: string, options: CallOptions = {}): Promise<ImageDocument> {
-    const path = imagePath(id)
-    return readImage(await this.#http.call({ method: 'GET', path, repeat: 'always', ...options }))
-  }
-
-  list(filter: ListFilter = {}, options: ListOptions = {}) {
-    return listImages(this.#http, filter, options)
-  }
-
-  async find(nameOrId: string, options: CallOptions = {}): Promise<ImageDocument> {
-    if (isUuid(nameOrId)) {
-      try {
-        return await this.show(nameOrId, options)
-      } catch (error) {
-        if (!isTankClientError(error) || error.status !== 404) throw error
-      }
-    }
-    // A plain value is cut at its first colon, in search of an operator.
-    const name = nameOrId.includes(':') ? `eq:${nameOrId}` : nameOrId
-    const found: ImageDocument[] = []
-    for await (const image of this.list({ name }, options)) {
-      found.push(image)
-      if (found.length > 1) throw ambiguous(nameOrId, found)
-    }
-    const [only] = found
-    if (only === undefined) {
-      throw new TankClientError('IMAGE_NOT_FOUND', `no image has the name or id ${nameOrId}`)
-    }
-    return only
-  }
-
-  update(id: string, changes: ImageChanges, options: CallOptions = {}): Promise<ImageDocument> {
-    return this.patch(id, toPatch(changes), options)
-  }
-
-  async patch(
-    id: string,
-    operations: readonly PatchOperation[],
-    options: CallOptions = {}
-  ): Promise<ImageDocument> {
-    const answer = await this.#http.call({
-      method: 'PATCH',
-      path: imagePath(id),
-      body: operations,
-      contentType: PATCH_TYPE,
-      repeat: 'unsent',
-      ...options
-    })
-    return readImage(answer)
-  }
-
-  async delete(id: string, options: CallOptions = {}): Promise<void> {
-    const path = imagePath(id)
-    await this.#http.call({
-      method: 'DELETE',
-      path,
-      repeat: 'always',
-      doneWhenRepeated: 404,
-      ...options
-    })
-  }
-
-  deactivate(id: string, options: CallOptions = {}): Promise<void> {
-    return this.#act(id, 'deactivate', options)
-  }
-
-  reactivate(id: string, options: CallOptions = {}): Promise<void> {
-    return this.#act(id, 'reactivate', options)
-  }
-
-  async versions(options: CallOptions = {}): Promise<ApiVersion[]> {
-    const answer = await this.#http.call({
-      method: 'GET',
-      path: '/',
-      repeat: 'always',
-      accept: [300],
-      ...options
-    })
-    return readList(answer, 'versions').map((entry) => {
-      const { id, status } = isRecord(entry) ? entry : {}
-      return { id: String(id), status: String(status) }
-    })
-  }
-
-  close(): Promise<void> {
-    return this.#http.transport.close()
-  }
-
-  async #act(id: string, action: string, options: CallOptions): Promise<void> {
-    const path = imagePath(id, 'actions', action)
-    await this.#http.call({ method: 'POST', path, repeat: 'always', ...options })
-  }
-}
-
-function ambiguous(name: string, found: readonly ImageDocument[]): TankClientError {
-  const ids = found.map((image) => image.id).join(', ')
-  return new TankClientError('AMBIGUOUS_NAME', `several images bear the name ${name}: ${ids}, …`)
-}
+/** What `createTankClient` makes: for `new` and `instanceof`. */
+export const TankClient: new (options: TankClientOptions) => TankClient = HttpTankClient

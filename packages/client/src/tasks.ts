@@ -23,11 +23,13 @@ export interface ImageTask {
   readonly expires_at: string | null
 }
 
+/** Which tasks a list is to have. */
 export interface TaskFilter {
   readonly status?: ImageTask['status']
   readonly type?: string
 }
 
+/** Work that the server does after its answer. */
 export interface Tasks {
   /** Tasks of one image that belong to the caller's project, with their messages. */
   ofImage(imageId: string, options?: CallOptions): Promise<ImageTask[]>

@@ -109,6 +109,10 @@ t.test('ids, application credentials, and what is missing', async (t) => {
   t.throws(() => passwordAuth({ authUrl, password: 'p' }), { code: 'MISCONFIGURED' })
   t.throws(() => applicationCredentialAuth({ authUrl, secret: 's' }), { code: 'MISCONFIGURED' })
   await t.rejects(openTankClient({ token: 'x' }), { code: 'MISCONFIGURED' })
+  for (const wrong of ['keystone.test:5000', 'http://a b', 'ftp://keystone.test']) {
+    const auth = passwordAuth({ authUrl: wrong, username: 'u', password: 'p' })
+    await t.rejects(auth.token(), { code: 'MISCONFIGURED', message: wrong })
+  }
 })
 
 t.test('a token is renewed before its end, and once when it is refused', async (t) => {

@@ -85,3 +85,9 @@ export function sendProblem(
 export function reset(response: ServerResponse): void {
   response.socket?.resetAndDestroy()
 }
+
+/** Cuts the connection in the middle of an answer. */
+export function breakOff(response: ServerResponse, status: number): void {
+  response.writeHead(status, { 'content-length': 10 })
+  response.write('half', () => response.socket?.destroy())
+}

@@ -27,13 +27,14 @@ export async function serveRanges(t: Teardown, bytes: Buffer): Promise<RangeServ
   const server = await serve(t, (request, response) => {
     const image = ranges.bytes
     if (!request.url.endsWith('/file')) return sendJson(response, 200, recordOf(image))
-    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
+    const [, first, last = ''] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
     const from = Number(first ?? 0)
-    const to = last === undefined ? image.length : Number(last) + 1
+    const to = last === '' ? image.length : Number(last) + 1
     asked.push(`${from}-${to}`)
     const send = (other = image) => {
       const range = `bytes ${from}-${to - 1}/${image.length}`
-      response.writeHead(206, { 'content-range': range, 'content-length': to - from })
+      if (first === undefined) response.writeHead(200, { 'content-length': image.length })
+      else response.writeHead(206, { 'content-range': range, 'content-length': to - from })
       response.end(other.subarray(from, to))
     }
     if (ranges.answer === undefined) return send()

@@ -1,7 +1,7 @@
 import { isTankError } from '@tank/model'
 import t from 'tap'
 import { MockAgent } from 'undici'
-import { createRegistryClient } from '../src/index.ts'
+import { createRegistryClient, type RegistryClient } from '../src/index.ts'
 import { reset, sendJson, sendProblem, serve } from './fake-server.ts'
 
 const ID = '6f0e3f6a-3a53-4b39-8a61-0f6d3b1f7a01'
@@ -164,6 +164,10 @@ t.test('turns problems into errors with a code', async (t) => {
   t.match(await error(), { code: 'INVALID_REQUEST' })
   answer(401, { code: 'UNAUTHENTICATED', detail: 'no' })
   t.match(await error(), { code: 'REGISTRY_UNAVAILABLE' }, 'its own secret, not the caller’s token')
+  answer(302, '', 'text/html')
+  t.match(await error(), { code: 'REGISTRY_UNAVAILABLE', message: /answers 302/ })
+  pool.intercept({ path: '/v1/usage/p' }).reply(200, '<h1>Welcome</h1>')
+  await t.rejects(client.usage('p'), { code: 'REGISTRY_UNAVAILABLE', message: /no JSON/ })
 })
 
 t.test('fails over in order and stays with the server that answers', async (t) => {
@@ -300,6 +304,26 @@ t.test('what was carried out before its answer was lost counts as done', async (
   await t.rejects(client.updateImage(caller, ID, '7', wish), { code: 'VERSION_CONFLICT' })
 })
 
+t.test('what was carried out before a 503 counts as done', async (t) => {
+  const first = await serve(t, (_request, response) =>
+    sendProblem(response, 503, 'REGISTRY_UNAVAILABLE', 'The registry cannot reach its database.')
+  )
+  const second = await serve(t, (request, response) => {
+    if (request.method === 'PATCH') return sendProblem(response, 412, 'VERSION_CONFLICT', 'moved')
+    if (request.method === 'DELETE') return sendProblem(response, 404, 'IMAGE_NOT_FOUND', 'gone')
+    return sendJson(response, 200, document, { etag: '"8"' })
+  })
+  const call = async <T>(send: (client: RegistryClient) => Promise<T>): Promise<T> => {
+    const client = createRegistryClient({ urls: [first.url, second.url], secret: 's' })
+    t.teardown(() => client.close())
+    return await send(client)
+  }
+  await call((client) => client.deleteImage(caller, ID))
+  const updated = await call((client) => client.updateImage(caller, ID, '7', { name: 'n' }))
+  t.equal(updated.version, '8')
+  t.equal(first.requests.length, 2)
+})
+
 t.test('a query that no request can carry is the caller’s mistake', async (t) => {
   const client = createRegistryClient({ urls: ['http://127.0.0.1:1'], secret: 's' })
   await t.rejects(client.listImages(caller, 'name=a b'), { code: 'INVALID_REQUEST' })
@@ -337,7 +361,7 @@ t.test('speaks the routes of background work', async (t) => {
   await client.targetFailed(caller, 'o', { attempt, store: 'b', reason: 'r' })
   const known = { size: 1, os_hash_algo: null, os_hash_value: null }
   await client.activate(caller, 'o', { attempt, ...known })
-  await client.complete(caller, 'o', attempt)
+  await client.complete(caller, 'o', { attempt })
   t.same(await client.listImageTasks(caller, ID), [{ id: 't' }])
   await client.listTasks(caller, 'limit=2')
   await client.getTask(caller, 't/1')
@@ -379,6 +403,23 @@ t.test('a removal whose answer was lost has happened', async (t) => {
   left = ['b']
   const error = await client.removeFromStore(caller, ID, 'b').catch((e: unknown) => e)
   t.ok(isTankError(error, 'FORBIDDEN'), 'it is still there')
+})
+
+t.test('a restoration whose answer was lost has happened', async (t) => {
+  let found = true
+  const server = await serve(t, (request, response, count) => {
+    if (count === 1) return reset(response)
+    if (request.method === 'POST') return sendProblem(response, 409, 'IMAGE_STATE', 'no')
+    if (found) return sendJson(response, 200, document, { etag: '"8"' })
+    return sendProblem(response, 404, 'IMAGE_NOT_FOUND', 'gone')
+  })
+  const client = createRegistryClient({ urls: [server.url], secret: 's' })
+  t.teardown(() => client.close())
+  await client.restoreImage(ID)
+  await t.rejects(client.restoreImage(ID), { code: 'IMAGE_STATE' }, 'its first answer')
+  found = false
+  server.requests.splice(0)
+  await t.rejects(client.restoreImage(ID), { code: 'IMAGE_STATE' }, 'it has gone for good')
 })
 
 t.test('locations that were set with an answer that was lost are set', async (t) => {

@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createTankClient, TankClientError } from '../src/index.ts'
 import { reset, sendJson, sendProblem, serve } from './fake-server.ts'
 
@@ -151,6 +151,19 @@ t.test('finds by id and by name', async (t) => {
   await t.rejects(client.find(ID.replace('6', '7')), { code: 'IMAGE_NOT_FOUND' })
 })
 
+t.test('waits for a copy whose task it does not see', async (t) => {
+  const lock = { os_glance_import_task: 'a' }
+  const server = await serve(t, (request, response) => {
+    if (request.url.endsWith('/tasks')) return sendJson(response, 200, { tasks: [] })
+    const looks = server.requests.filter(({ url }) => url === '/v2/images/a').length
+    return sendJson(response, 200, { id: 'a', status: 'active', ...(looks === 1 && lock) })
+  })
+  const tank = createTankClient({ url: server.url })
+  t.teardown(() => tank.close())
+  const image = await tank.waitFor('a', { pollMs: 1 })
+  t.notOk(image.os_glance_import_task)
+})
+
 t.test('names the versions of the server', async (t) => {
   const server = await serve(t, (_request, response) =>
     sendJson(response, 300, { versions: [{ id: 'v2.17', status: 'CURRENT', links: [] }] })
@@ -160,7 +173,13 @@ t.test('names the versions of the server', async (t) => {
   t.same(await client.versions(), [{ id: 'v2.17', status: 'CURRENT' }])
 })
 
-t.test('understands every form of error', async (t) => {
+/** A test of clients that load little, too. */
+function eitherWay(name: string, run: (t: Test, light: boolean) => Promise<void>): void {
+  t.test(name, (t) => run(t, false))
+  t.test(`${name}, light`, (t) => run(t, true))
+}
+
+eitherWay('understands every form of error', async (t, light) => {
   const forms: [number, string, string][] = [
     [404, 'application/json', '{"error":{"code":404,"title":"Not Found","message":"no image"}}'],
     [404, 'application/json', '{"message":"no image<br /><br />","code":"404 Not Found"}'],
@@ -178,7 +197,7 @@ t.test('understands every form of error', async (t) => {
     response.writeHead(status, { 'content-type': type, 'x-openstack-request-id': 'req-7' })
     response.end(body)
   })
-  const client = createTankClient({ url: server.url })
+  const client = createTankClient({ light, url: server.url })
   t.teardown(() => client.close())
   for (const [status, type] of forms) {
     const error = await client.show(ID).catch((failure: unknown) => failure)
@@ -189,47 +208,77 @@ t.test('understands every form of error', async (t) => {
   await t.rejects(client.show(ID), { code: 'BAD_ANSWER', status: 418, message: 'what' })
 })
 
-t.test('refuses answers that are none', async (t) => {
-  const bodies = ['[]', 'nothing', '{"id":1}']
+eitherWay('S-25 S-46 refuses answers that are none', async (t, light) => {
+  const odd = [
+    { id: '..' },
+    { id: 'a/b' },
+    { id: '' },
+    { id: 'a\u001b[2J' },
+    { status: 'active\n' },
+    { disk_format: '../raw' },
+    { container_format: 'a b' },
+    { os_hash_algo: 'sha512\u0007' },
+    { os_hash_value: 7 },
+    { checksum: '<b>' }
+  ].map((fields) => JSON.stringify(image(ID, fields)))
+  const bodies = ['[]', 'nothing', '{"id":1}', ...odd]
   const server = await serve(t, (_request, response, count) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end(bodies[count - 1])
   })
-  const client = createTankClient({ url: server.url })
+  const client = createTankClient({ light, url: server.url })
   t.teardown(() => client.close())
   for (const body of bodies) await t.rejects(client.show(ID), { code: 'BAD_ANSWER' }, body)
 })
 
-t.test('reads again after resets and while the server is away', async (t) => {
+t.test('takes words of other services that it does not know', async (t) => {
+  const unknown = {
+    status: 'half-done',
+    disk_format: 'raw+zstd',
+    container_format: null,
+    os_hash_algo: 'sha3-512',
+    os_hash_value: 'ab',
+    checksum: ''
+  }
+  const server = await serve(t, (_request, response) =>
+    sendJson(response, 200, image('image_7.b', unknown))
+  )
+  const client = createTankClient({ url: server.url })
+  t.teardown(() => client.close())
+  t.match(await client.show('image_7.b'), unknown)
+})
+
+eitherWay('reads again after resets and while the server is away', async (t, light) => {
   const server = await serve(t, (_request, response, count) => {
     if (count === 1) return reset(response)
     if (count === 2) return sendProblem(response, 503, 'SHUTTING_DOWN', 'later')
+    if (count === 3) return sendJson(response, 429, {}, { 'retry-after': '0' })
     return sendJson(response, 200, image(ID))
   })
-  const client = createTankClient({ url: server.url, ...quick })
+  const client = createTankClient({ light, url: server.url, ...quick })
   t.teardown(() => client.close())
   t.equal((await client.show(ID)).id, ID)
-  t.equal(server.requests.length, 3)
+  t.equal(server.requests.length, 4)
 })
 
-t.test('gives up in the end', async (t) => {
+eitherWay('gives up in the end', async (t, light) => {
   const server = await serve(t, (_request, response) => sendJson(response, 503, {}))
-  const client = createTankClient({ url: server.url, ...quick, retries: 2 })
+  const client = createTankClient({ light, url: server.url, ...quick, retries: 2 })
   t.teardown(() => client.close())
   await t.rejects(client.show(ID), { code: 'UNAVAILABLE', status: 503 })
   t.equal(server.requests.length, 3)
-  const nowhere = createTankClient({ url: 'http://127.0.0.1:1', ...quick })
+  const nowhere = createTankClient({ light, url: 'http://127.0.0.1:1', ...quick })
   await t.rejects(nowhere.show(ID), { code: 'UNREACHABLE' })
   await nowhere.close()
 })
 
-t.test('repeats changes only where that is safe', async (t) => {
+eitherWay('repeats changes only where that is safe', async (t, light) => {
   const server = await serve(t, (request, response, count) => {
     if (count === 1) return reset(response)
     if (request.method === 'POST') return sendJson(response, 409, {})
     if (request.method === 'DELETE') return sendJson(response, 404, {})
     return sendJson(response, 200, image(ID, { name: 'mine' }))
   })
-  const client = createTankClient({ url: server.url, ...quick })
+  const client = createTankClient({ light, url: server.url, ...quick })
   t.teardown(() => client.close())
   t.equal((await client.create({ name: 'mine' })).name, 'mine', 'the first sending made it')
   server.requests.length = 0
@@ -243,30 +292,60 @@ t.test('repeats changes only where that is safe', async (t) => {
   await t.rejects(client.delete(ID), { code: 'NOT_FOUND' })
 })
 
-t.test('asks for a new token when the old one is refused', async (t) => {
+eitherWay('a 503 does not say that nothing was done', async (t, light) => {
+  for (const status of [502, 503, 504]) {
+    const server = await serve(t, (request, response, count) => {
+      if (count === 1) return sendJson(response, status, {})
+      if (request.method === 'POST') return sendJson(response, 409, {})
+      if (request.method === 'DELETE') return sendJson(response, 404, {})
+      return sendJson(response, 200, image(ID, { name: 'mine' }))
+    })
+    const client = createTankClient({ light, url: server.url, ...quick })
+    t.teardown(() => client.close())
+    t.equal((await client.create({ name: 'mine' })).name, 'mine', `${status}: it is ours`)
+    server.requests.length = 0
+    await client.delete(ID)
+    t.equal(server.requests.length, 2)
+    server.requests.length = 0
+    await t.rejects(client.create({ id: ID }), { code: 'UNAVAILABLE', status })
+    t.equal(server.requests.length, 1, 'an id of the caller may be taken by others')
+    server.requests.length = 0
+    if (status === 503) t.match(await client.update(ID, { name: 'x' }), { name: 'mine' })
+    else await t.rejects(client.update(ID, { name: 'x' }), { code: 'UNAVAILABLE', status })
+    t.equal(server.requests.length, status === 503 ? 2 : 1)
+  }
+})
+
+eitherWay('asks for a new token when the old one is refused', async (t, light) => {
   const server = await serve(t, (request, response) => {
     const good = request.headers['x-auth-token'] === 'second'
     return sendJson(response, good ? 200 : 401, good ? image(ID) : {})
   })
   let asked = 0
   const token = async () => (++asked === 1 ? 'first' : 'second')
-  const client = createTankClient({ url: server.url, token })
+  const client = createTankClient({ light, url: server.url, token })
   await client.show(ID)
   t.equal(asked, 2)
-  const stuck = createTankClient({ url: server.url, token: async () => 'first' })
+  const stuck = createTankClient({ light, url: server.url, token: async () => 'first' })
   await t.rejects(stuck.show(ID), { code: 'UNAUTHENTICATED' })
-  const fixed = createTankClient({ url: server.url, token: 'first' })
+  const fixed = createTankClient({ light, url: server.url, token: 'first' })
   server.requests.length = 0
   await t.rejects(fixed.show(ID), { code: 'UNAUTHENTICATED' })
   t.equal(server.requests.length, 1)
   await Promise.all([client.close(), stuck.close(), fixed.close()])
 })
 
-t.test('obeys signals, in pauses too, and timeouts', async (t) => {
+eitherWay('obeys signals, in pauses too, and timeouts', async (t, light) => {
   const server = await serve(t, (_request, response, count) => {
     if (count === 1) sendJson(response, 503, {}, { 'retry-after': '20' })
   })
-  const client = createTankClient({ url: server.url, retries: 1, timeoutMs: 100, retryDelayMs: 5 })
+  const client = createTankClient({
+    light,
+    url: server.url,
+    retries: 1,
+    timeoutMs: 100,
+    retryDelayMs: 5
+  })
   t.teardown(() => client.close())
   const reason = new Error('enough')
   const controller = new AbortController()

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Socket } from 'node:net'
-import { PassThrough, Readable, Writable } from 'node:stream'
+import { Duplex, PassThrough, Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { createTankClient, type TransferProgress } from '../src/index.ts'
 import { type Handler, reset, sendJson, serve, urlOf } from './fake-server.ts'
@@ -75,6 +77,8 @@ t.test('uploads from every kind of source', async (t) => {
     const known = name === 'path' || name === 'bytes'
     t.equal(request?.headers['content-length'], known ? String(BYTES.length) : undefined)
     t.same(seen.at(-1), { bytes: BYTES.length, total: known ? BYTES.length : undefined })
+    const steps = seen.map(({ bytes }, at) => bytes - (seen[at - 1]?.bytes ?? 0))
+    t.ok(Math.max(...steps) <= 256 * 1024, 'a large chunk moves bit by bit')
   }
   server.requests.length = 0
   await client.upload(ID, Readable.from([BYTES]), { size: BYTES.length })
@@ -97,11 +101,59 @@ t.test('an upload that fails says why', async (t) => {
   setTimeout(() => failing.destroy(new Error('disk fell out')), 20)
   await t.rejects(client.upload(ID, failing), { code: 'SOURCE_FAILED', message: /disk fell out/ })
   await t.rejects(client.upload(ID, failing), { code: 'SOURCE_FAILED' }, 'used up')
+  await t.rejects(client.upload(ID, Readable.from([{ a: 1 }])), {
+    code: 'SOURCE_FAILED',
+    message: /neither bytes nor text/
+  })
   const short = client.upload(ID, Readable.from(['abc']), { size: 5 })
   await t.rejects(short, { code: 'SIZE_MISMATCH' })
   await t.rejects(client.upload(ID, Readable.from(['abcdef']), { size: 5 }), {
     code: 'SIZE_MISMATCH'
   })
+})
+
+t.test('a stream belongs to the upload from its beginning', async (t) => {
+  const server = await serve(t, (_request, response) => response.writeHead(204).end())
+  const reason = new Error('no token')
+  const token = async () => {
+    await sleep(50)
+    throw reason
+  }
+  const client = createTankClient({ url: server.url, ...quick, token: () => sleep(50, 'token') })
+  const refused = createTankClient({ url: server.url, ...quick, token })
+  t.teardown(() => Promise.all([client.close(), refused.close()]))
+  const missing = client.upload(ID, createReadStream('/nowhere/image'))
+  await t.rejects(missing, { code: 'SOURCE_FAILED', message: /ENOENT/ })
+  const unread = new PassThrough()
+  await t.rejects(refused.upload(ID, unread), reason)
+  t.ok(unread.destroyed)
+  t.equal(server.requests.length, 0)
+})
+
+t.test('what a callback throws is what a transfer rejects with', async (t) => {
+  const server = await serve(
+    t,
+    data((request, response) =>
+      request.method === 'PUT' ? response.writeHead(204).end() : sendBytes(response)
+    )
+  )
+  const client = createTankClient({ url: server.url, ...quick })
+  t.teardown(() => client.close())
+  const reason = new Error('no more')
+  const onProgress = () => {
+    throw reason
+  }
+  const stream = new PassThrough()
+  stream.write('bytes')
+  await t.rejects(client.upload(ID, stream, { onProgress }), reason)
+  t.ok(stream.destroyed)
+  t.equal(server.requests.length, 0, 'the server never gets a whole request')
+  const folder = t.testdir()
+  for (const options of [{}, { parallel: 2, partSize: 1_000_000 }]) {
+    await t.rejects(client.download(ID, `${folder}/image`, { ...options, onProgress }), reason)
+    t.same(await readdir(folder), [])
+  }
+  await t.rejects(client.download(ID, collector().stream, { onProgress }), reason)
 })
 
 t.test('an answer that comes before the end of the body is heard', async (t) => {
@@ -197,7 +249,8 @@ t.test('S-25 wrong bytes never get the name of the file', async (t) => {
     ['long', record, Buffer.concat([BYTES, BYTES]), 'SIZE_MISMATCH'],
     ['short', record, BYTES.subarray(1), 'SIZE_MISMATCH'],
     ['none', { ...record, checksum: null, os_hash_value: null }, BYTES, 'NO_DIGEST'],
-    ['path', { ...record, checksum: '../../x', os_hash_value: '../x' }, BYTES, 'NO_DIGEST'],
+    ['path', { ...record, checksum: '../../x', os_hash_value: '../x' }, BYTES, 'BAD_ANSWER'],
+    ['form', { ...record, checksum: 'x', os_hash_value: 'no-hex' }, BYTES, 'NO_DIGEST'],
     ['weak', { ...record, checksum: null, os_hash_algo: 'md5' }, BYTES, 'NO_DIGEST']
   ]
   for (const [name, shown, bytes, code] of cases) {
@@ -300,6 +353,22 @@ t.test('a download that cannot go on leaves nothing', async (t) => {
     cause: { message: 'full' }
   })
   await client.close()
+})
+
+t.test('a download into a duplex stream ends when all is written', async (t) => {
+  const server = await serve(
+    t,
+    data((_request, response) => sendBytes(response))
+  )
+  const client = createTankClient({ url: server.url, ...quick, idleTimeoutMs: 1_000 })
+  t.teardown(() => client.close())
+  const { stream, bytes } = collector()
+  const to = new Duplex({
+    read: () => undefined,
+    write: (chunk, encoding, done) => void stream.write(chunk, encoding, done)
+  })
+  t.match(await client.download(ID, to), { size: BYTES.length })
+  t.ok(bytes().equals(BYTES))
 })
 
 t.test('an image without bytes, and one that is not there', async (t) => {

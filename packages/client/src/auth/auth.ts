@@ -21,6 +21,7 @@ export interface CatalogAuth extends Auth {
   endpoint(choice?: EndpointChoice): Promise<string>
 }
 
+/** Which of the image services of a catalogue is meant. */
 export interface EndpointChoice {
   /** Needed where the catalogue has several. */
   readonly region?: string | undefined

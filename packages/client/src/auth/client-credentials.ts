@@ -4,6 +4,7 @@ import type { Auth } from './auth.ts'
 import { callIdentity, type IdentityOptions } from './identity-call.ts'
 import { type Grant, renewingAuth } from './renewing-auth.ts'
 
+/** A program that an OpenID Connect provider knows. */
 export interface ClientCredentialsOptions extends IdentityOptions {
   /** Issuer whose discovery document names the token endpoint, or `tokenUrl`. */
   readonly issuer?: string | undefined

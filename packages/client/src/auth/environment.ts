@@ -12,6 +12,7 @@ export interface EnvironmentAuth extends EndpointChoice {
   readonly ca?: string | undefined
 }
 
+/** Variables, such as those of `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**

@@ -10,7 +10,10 @@ export interface IdentityOptions {
   readonly retries?: number | undefined
   /** First pause before another try; it doubles. 200 unless told. */
   readonly retryDelayMs?: number | undefined
-  /** Certificates of authorities to trust beside those that Node trusts, PEM. */
+  /**
+   * Certificates of authorities to trust beside those that come with Node, PEM. With it
+   * `NODE_EXTRA_CA_CERTS` does not count.
+   */
   readonly ca?: string | undefined
 }
 
@@ -20,8 +23,12 @@ export async function callIdentity(
   request: Omit<JsonRequest, 'repeat' | 'path'>,
   options: IdentityOptions
 ): Promise<Answer> {
+  if (!/^https?:/i.test(url) || !URL.canParse(url)) {
+    const text = `the URL of the identity service starts with http:// or https://, unlike ${url}`
+    throw new TankClientError('MISCONFIGURED', text)
+  }
   const { origin, pathname, search } = new URL(url)
-  const transport = openTransport({ url: origin, connections: 1, ca: options.ca })
+  const transport = openTransport({ url: origin, connections: 1, ca: options.ca, light: true })
   const http = createImageHttp(transport, {
     auth: undefined,
     headers: {},

@@ -5,11 +5,13 @@ import { chooseEndpoint } from './catalog.ts'
 import { callIdentity, type IdentityOptions } from './identity-call.ts'
 import { type Grant, renewingAuth } from './renewing-auth.ts'
 
+/** Where an identity service is. */
 export interface KeystoneOptions extends IdentityOptions {
   /** Where the Identity API v3 is, with or without `/v3`. */
   readonly authUrl: string
 }
 
+/** A user with a password, and the project that the token is for. */
 export interface PasswordOptions extends KeystoneOptions {
   /** Name, or `userId`. */
   readonly username?: string | undefined
@@ -26,6 +28,7 @@ export interface PasswordOptions extends KeystoneOptions {
   readonly projectDomainId?: string | undefined
 }
 
+/** An application credential, by its id or by its name and user. */
 export interface ApplicationCredentialOptions extends KeystoneOptions {
   /** Id, or the name together with its user. */
   readonly id?: string | undefined

@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { createVerifier, type Verifier } from '../digest.ts'
 import { isTankClientError, TankClientError } from '../errors.ts'
@@ -12,7 +11,8 @@ import {
   type Span
 } from './request.ts'
 
-const PART_SIZE = 16 * 1024 * 1024
+/** bytes */
+export const PART_SIZE = 16 * 1024 * 1024
 
 /** The image cannot be had in parts: its size or digest is unknown, or the server ignores ranges. */
 export class NotInParts extends Error {}
@@ -53,7 +53,7 @@ interface Run {
   readonly job: DownloadJob
   readonly partial: PartialFile
   readonly size: number
-  /** Aborts when the caller does, or when a part has failed for good. */
+  /** Aborts when the caller does, when a part has failed for good, or when a callback throws. */
   readonly signal: AbortSignal
   received(bytes: number): void
 }
@@ -62,7 +62,8 @@ async function fetchAll(job: DownloadJob, partial: PartialFile, size: number): P
   const { parallel = 1, partSize = PART_SIZE, signal, onProgress } = job.options
   signal?.throwIfAborted()
   const stop = new AbortController()
-  let bytes = partial.resumed
+  const { resumed } = partial
+  let bytes = resumed
   const run: Run = {
     job,
     partial,
@@ -70,14 +71,19 @@ async function fetchAll(job: DownloadJob, partial: PartialFile, size: number): P
     signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
     received(more) {
       bytes += more
-      onProgress?.({ bytes, total: size })
+      try {
+        onProgress?.({ bytes, total: size, ...(resumed > 0 ? { resumed } : {}) })
+      } catch (error) {
+        stop.abort(error)
+      }
     }
   }
   const spans = partial.missing(partSize).values()
   const fetchNext = async () => {
     for (const span of spans) await fetchPart(run, span)
   }
-  const workers = Array.from({ length: parallel }, () =>
+  // a part that waits for a socket would count as a server that has fallen silent
+  const workers = Array.from({ length: Math.min(parallel, job.connections) }, () =>
     fetchNext().catch((error: unknown) => {
       stop.abort(error)
       throw error
@@ -159,18 +165,22 @@ async function writeAll(handle: FileHandle, bytes: Buffer, at: number): Promise<
   }
 }
 
-/** Reads what is in the file: that, and not what once came, is what its name will stand for. */
+/**
+ * Reads what is in the file: that, and not what once came, is what its name will stand for. By its
+ * handle, as its path may lead to something else by now.
+ */
 async function verify(
   verifier: Verifier,
-  { path }: PartialFile,
+  { handle }: PartialFile,
   signal: AbortSignal | undefined
 ): Promise<void> {
-  const options = { highWaterMark: 1024 * 1024, ...(signal && { signal }) }
-  try {
-    for await (const chunk of createReadStream(path, options)) verifier.update(chunk)
-  } catch (error) {
+  const block = Buffer.allocUnsafe(1024 * 1024)
+  for (let at = 0; ; ) {
     signal?.throwIfAborted()
-    toTarget(error)
+    const { bytesRead } = await handle.read(block, 0, block.length, at).catch(toTarget)
+    if (bytesRead === 0) break
+    verifier.update(block.subarray(0, bytesRead))
+    at += bytesRead
   }
   verifier.finish()
 }

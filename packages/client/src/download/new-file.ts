@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, lstat, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { TankClientError } from '../errors.ts'
 
@@ -15,8 +15,13 @@ export interface NewFile {
 
 /** Makes an empty file under a name that nobody else uses. */
 export async function openNewFile(file: string): Promise<NewFile> {
-  const path = resolve(`${file}.${randomBytes(6).toString('hex')}.part`)
-  return toNewFile(file, path, await open(path, 'wx'))
+  const path = resolve(randomName(file, 'part'))
+  return toNewFile(file, path, await open(path, 'wx+'))
+}
+
+/** A name beside `path` that nobody else uses. */
+export function randomName(path: string, ending: string): string {
+  return `${path}.${randomBytes(6).toString('hex')}.${ending}`
 }
 
 export function toNewFile(file: string, path: string, handle: FileHandle): NewFile {
@@ -25,6 +30,10 @@ export function toNewFile(file: string, path: string, handle: FileHandle): NewFi
     handle,
     async publish() {
       await handle.sync()
+      const [mine, named] = await Promise.all([handle.stat(), lstat(path)])
+      if (mine.ino !== named.ino || mine.dev !== named.dev) {
+        throw new TankClientError('TARGET_FAILED', `another program has replaced ${path}`)
+      }
       await handle.close()
       await rename(path, file)
       await syncFolder(dirname(file))

@@ -1,16 +1,21 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { type FileHandle, open, rename, rm, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { type NewFile, openNewFile, toNewFile } from './new-file.ts'
+import { type NewFile, openNewFile, randomName, toNewFile } from './new-file.ts'
+import {
+  currentOwner,
+  type Identity,
+  isRunning,
+  isSame,
+  isTaken,
+  lockState,
+  readState,
+  type State,
+  takeOver
+} from './partial-state.ts'
 import type { Span } from './request.ts'
 
-/** Tells which bytes a partial file holds, by what is the same wherever they come from. */
-export interface Identity {
-  readonly size: number
-  readonly algorithm: string
-  readonly digest: string
-}
+export type { Identity } from './partial-state.ts'
 
 /** Bytes of an image that have come so far, in a file beside the one that they are for. */
 export interface PartialFile extends NewFile {
@@ -29,8 +34,8 @@ const busy = new Set<string>()
 
 /**
  * Opens what an earlier download left of the same bytes, or an empty file. A file that another
- * process of this host is writing is left alone: then, and without `resume`, the file gets a name
- * that nobody finds again.
+ * process may be writing, or that no state names as ours, is left alone: then, and without `resume`,
+ * the file gets a name that nobody finds again.
  */
 export async function openPartialFile(
   file: string,
@@ -38,22 +43,50 @@ export async function openPartialFile(
   resume: boolean
 ): Promise<PartialFile> {
   const path = resolve(`${file}.part`)
-  const state = `${path}.json`
-  const found = resume ? await readState(state) : undefined
-  if (!resume || busy.has(path) || isRunning(found?.owner)) {
-    return new SpanFile(await openNewFile(file), undefined, identity, [])
+  if (resume && !busy.has(path)) {
+    busy.add(path)
+    const partial = await openNamed(file, path, identity).catch((error: unknown) => {
+      busy.delete(path)
+      throw error
+    })
+    if (partial !== undefined) return partial
+    busy.delete(path)
   }
-  busy.add(path)
+  return new SpanFile(await openNewFile(file), undefined, identity, [])
+}
+
+/** Undefined when the name is somebody else's. */
+async function openNamed(
+  file: string,
+  path: string,
+  identity: Identity
+): Promise<PartialFile | undefined> {
+  const state = `${path}.json`
+  const found = await readState(state)
+  if (found !== undefined && isRunning(found)) return undefined
+  // the state is the lock: whoever makes it may touch the file
+  const kept = found !== undefined && isSame(found.identity, identity) ? found.done : []
+  const next = stateOf(identity, kept)
+  const isOurs =
+    found === undefined ? await lockState(state, next) : await takeOver(state, found, next)
+  if (!isOurs) return undefined
   try {
-    const same = found !== undefined && isSame(found.identity, identity) ? found.done : []
-    const old = same.length === 0 ? undefined : await openOld(path, same, identity.size)
-    if (old === undefined) await Promise.all([path, state].map((each) => rm(each, { force: true })))
-    const target = toNewFile(file, path, old ?? (await open(path, 'wx')))
-    const partial = new SpanFile(target, state, identity, old ? same : [])
-    await partial.save()
+    const old = kept.length === 0 ? undefined : await openOld(path, kept, identity.size)
+    // a state without a word does not say whose file that is
+    if (old === undefined && found !== undefined && found.text !== '') {
+      await rm(path, { force: true })
+    }
+    const handle = old ?? (await open(path, 'wx+'))
+    const partial = new SpanFile(toNewFile(file, path, handle), state, identity, old ? kept : [])
+    await partial.save().catch(async (error: unknown) => {
+      await (old === undefined ? partial.discard() : partial.keep())
+      throw error
+    })
     return partial
   } catch (error) {
-    busy.delete(path)
+    // what an earlier download left is for the next one to take up
+    if (isTaken(error) || kept.length === 0) await rm(state, { force: true })
+    if (isTaken(error)) return undefined
     throw error
   }
 }
@@ -148,12 +181,19 @@ class SpanFile implements PartialFile {
 
   async #write(): Promise<void> {
     if (this.#state === undefined) return
-    const owner = { host: hostname(), pid: process.pid }
-    const state: State = { identity: this.#identity, owner, done: this.#done }
-    const fresh = `${this.#state}.new`
-    await writeFile(fresh, JSON.stringify(state))
-    await rename(fresh, this.#state)
+    const fresh = randomName(this.#state, 'new')
+    try {
+      await writeFile(fresh, JSON.stringify(stateOf(this.#identity, this.#done)), { flag: 'wx' })
+      await rename(fresh, this.#state)
+    } catch (error) {
+      await rm(fresh, { force: true })
+      throw error
+    }
   }
+}
+
+function stateOf(identity: Identity, done: readonly Span[]): State {
+  return { identity, owner: currentOwner(), done }
 }
 
 function merge(spans: readonly Span[]): Span[] {
@@ -164,63 +204,4 @@ function merge(spans: readonly Span[]): Span[] {
     else merged[merged.length - 1] = { from: last.from, to: Math.max(last.to, span.to) }
   }
   return merged
-}
-
-interface Owner {
-  readonly host: string
-  readonly pid: number
-}
-
-interface State {
-  readonly identity: Identity
-  /** Who wrote it last. */
-  readonly owner: Owner
-  /** In order, and none touches the next. */
-  readonly done: readonly Span[]
-}
-
-async function readState(path: string): Promise<State | undefined> {
-  try {
-    const parsed: unknown = JSON.parse(await readFile(path, 'utf8'))
-    return isState(parsed) ? parsed : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isState(value: unknown): value is State {
-  const state = value as Partial<State> | null
-  return (
-    typeof state?.identity === 'object' &&
-    typeof state.owner === 'object' &&
-    Array.isArray(state.done) &&
-    state.done.every(isSpan) &&
-    state.done.every(({ from }, at, all) => at === 0 || from > Number(all[at - 1]?.to))
-  )
-}
-
-function isSpan(value: unknown): value is Span {
-  const span = value as Partial<Span> | null
-  const { from, to } = span ?? {}
-  return (
-    Number.isSafeInteger(from) &&
-    Number.isSafeInteger(to) &&
-    0 <= Number(from) &&
-    Number(from) < Number(to)
-  )
-}
-
-function isSame(a: Identity, b: Identity): boolean {
-  return a.size === b.size && a.algorithm === b.algorithm && a.digest === b.digest
-}
-
-/** True while another process of this host has the file. */
-function isRunning(owner: Owner | undefined): boolean {
-  if (owner?.host !== hostname() || owner.pid === process.pid) return false
-  try {
-    process.kill(owner.pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
-  }
 }

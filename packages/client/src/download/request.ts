@@ -1,6 +1,13 @@
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
+import type { WritableStream } from 'node:stream/web'
 import type { ImageDocument } from '@tank/model'
-import { answerToError, isTankClientError, TankClientError, transportToError } from '../errors.ts'
+import {
+  answerToError,
+  isNotNow,
+  isTankClientError,
+  TankClientError,
+  transportToError
+} from '../errors.ts'
 import type { ImageHttp } from '../image-http.ts'
 import { type Answer, toTransportError } from '../transport.ts'
 import {
@@ -8,8 +15,9 @@ import {
   readSmall,
   type TransferProgress,
   type TransferTimes
-} from '../upload.ts'
+} from '../upload/send-body.ts'
 
+/** How bytes are fetched. */
 export interface DownloadOptions {
   readonly onProgress?: ((progress: TransferProgress) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -20,12 +28,22 @@ export interface DownloadOptions {
    * a process that was killed. For paths only.
    */
   readonly resume?: boolean | undefined
-  /** Parts of the image that are fetched at the same time, 1 unless told. For paths only. */
+  /**
+   * Parts of the image that are fetched at the same time, 1 unless told, at most 64 and as many as
+   * the client has `connections`. For paths only.
+   */
   readonly parallel?: number | undefined
   /** Bytes in one part, 16 MiB unless told. */
   readonly partSize?: number | undefined
 }
 
+/** Path or file URL, or the stream that takes the bytes and is ended. */
+export type DownloadTarget = string | URL | Writable | WritableStream<Uint8Array>
+
+/** Options of a download whose bytes go to a stream. */
+export type ReadOptions = Pick<DownloadOptions, 'onProgress' | 'signal' | 'allowUnverified'>
+
+/** What a download brought. */
 export interface DownloadResult {
   /** bytes of the image */
   readonly size: number
@@ -40,6 +58,8 @@ export interface DownloadJob {
   readonly path: string
   readonly show: () => Promise<ImageDocument>
   readonly times: TransferTimes
+  /** Most sockets that the client opens. */
+  readonly connections: number
   readonly options: DownloadOptions
 }
 
@@ -80,7 +100,7 @@ export async function requestPart(
     answer.stream.destroy()
     throw new TankClientError('BAD_ANSWER', 'the server sent another part than was asked for')
   }
-  if (status === 204) throw new TankClientError('NO_DATA', 'the image has no data', { status })
+  if (status === 204) throw new TankClientError('NO_DATA', 'the image has no data yet', { status })
   const failed = { status, headers, body: 'body' in answer ? answer.body : Buffer.alloc(0) }
   throw answerToError(failed)
 }
@@ -93,7 +113,12 @@ async function send(
   signal: AbortSignal
 ): Promise<Received> {
   const { transport } = job.http
-  const answer = await transport.dispatcher
+  const dispatcher = await transport.dispatcher()
+  const fail = (error: unknown): never => {
+    signal.throwIfAborted()
+    throw transportToError(toTransportError(transport.url, error, !isConnectFailure(error)))
+  }
+  const answer = await dispatcher
     .request({
       origin: transport.origin,
       path: transport.prefix + job.path,
@@ -103,18 +128,14 @@ async function send(
       headersTimeout: 0,
       bodyTimeout: 0
     })
-    .catch((error: unknown) => {
-      signal.throwIfAborted()
-      const code = error instanceof Error && 'code' in error ? error.code : undefined
-      throw transportToError(toTransportError(transport.url, error, !isConnectFailure(code)))
-    })
+    .catch(fail)
   const facts = { status: answer.statusCode, headers: answer.headers }
   if (facts.status === 200 || facts.status === 206) {
     // Who gives the stream up before its end does not listen any more.
     answer.body.on('error', () => undefined)
     return { ...facts, stream: answer.body }
   }
-  return { ...facts, body: await readSmall(answer.body) }
+  return { ...facts, body: await readSmall(answer.body).catch(fail) }
 }
 
 const CONTENT_RANGE = /^bytes (\d+)-\d+\/(\d+|\*)$/
@@ -131,6 +152,11 @@ function toLength(value: unknown): number | undefined {
 /** Failures that may be over a little later. */
 export function isPassing(error: unknown): boolean {
   if (!isTankClientError(error)) return false
-  if (error.status !== undefined) return error.status >= 502 && error.status <= 504
+  if (error.status !== undefined) return isPassingStatus(error.status)
   return error.code === 'UNREACHABLE' || error.code === 'CONNECTION_CLOSED'
+}
+
+/** Answers of a server, or of what stands before it, that may be others a little later. */
+export function isPassingStatus(status: number): boolean {
+  return isNotNow(status) || status === 502 || status === 504
 }

@@ -8,7 +8,8 @@ export interface Sink {
   write(chunk: Buffer): boolean
   drained(then: () => void): void
   failed(then: (error: TankClientError) => void): void
-  end(): Promise<void>
+  /** Resolves when all is written. */
+  end(signal: AbortSignal): Promise<void>
   destroy(error: unknown): void
 }
 
@@ -34,11 +35,12 @@ export function openSink(to: Writable): Sink {
       onFailure = then
       if (failure !== undefined) then(failure)
     },
-    async end() {
+    async end(signal) {
       // Standard output belongs to the process and cannot be ended.
       if (to === process.stdout || to === process.stderr) return
       to.end()
-      await finished(to)
+      // whoever gets the bytes of a duplex stream reads them when they like
+      await finished(to, { signal, readable: false })
     },
     destroy(error) {
       if (to === process.stdout || to === process.stderr) return

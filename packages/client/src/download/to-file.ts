@@ -1,6 +1,6 @@
 import { createWriteStream } from 'node:fs'
 import { TankClientError } from '../errors.ts'
-import { downloadParts, NotInParts } from './in-parts.ts'
+import { downloadParts, NotInParts, PART_SIZE } from './in-parts.ts'
 import { openNewFile, refuseSpecialFiles } from './new-file.ts'
 import type { DownloadJob, DownloadResult } from './request.ts'
 import { downloadToStream } from './to-stream.ts'
@@ -12,10 +12,9 @@ import { downloadToStream } from './to-stream.ts'
  */
 export async function downloadToFile(job: DownloadJob, file: string): Promise<DownloadResult> {
   await refuseSpecialFiles(file)
-  const { resume = false, parallel = 1 } = job.options
-  if (!Number.isSafeInteger(parallel) || parallel < 1) {
-    throw new TankClientError('INVALID_REQUEST', `parallel must be 1 or more, not ${parallel}`)
-  }
+  const { resume = false, parallel = 1, partSize = PART_SIZE } = job.options
+  requireCount('parallel', parallel, MAX_PARALLEL)
+  requireCount('partSize', partSize, Number.MAX_SAFE_INTEGER)
   if (!resume && parallel === 1) return downloadInOne(job, file)
   try {
     return await downloadParts(job, file)
@@ -23,6 +22,14 @@ export async function downloadToFile(job: DownloadJob, file: string): Promise<Do
     if (error instanceof NotInParts) return downloadInOne(job, file)
     throw error
   }
+}
+
+const MAX_PARALLEL = 64
+
+function requireCount(name: string, value: number, most: number): void {
+  if (Number.isSafeInteger(value) && 1 <= value && value <= most) return
+  const text = `${name} must be a whole number from 1 to ${most}, not ${value}`
+  throw new TankClientError('INVALID_REQUEST', text)
 }
 
 async function downloadInOne(job: DownloadJob, file: string): Promise<DownloadResult> {

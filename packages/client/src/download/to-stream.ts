@@ -22,7 +22,8 @@ export async function downloadToStream(job: DownloadJob, to: Writable): Promise<
   try {
     const verifier = await receive(job, sink, watch)
     verifier.finish()
-    await sink.end()
+    watch.touch()
+    await sink.end(watch.signal)
     return { size: verifier.bytes, verifiedWith: verifier.algorithm, resumed: 0 }
   } catch (error) {
     const failure = sink.error ?? (watch.signal.aborted ? watch.signal.reason : error)
@@ -71,7 +72,8 @@ async function prove(
   if (verifier.algorithm !== undefined && verifier.size !== undefined) return verifier
   const fresh = createVerifier(await job.show(), length)
   if (fresh.algorithm === undefined && job.options.allowUnverified !== true) {
-    throw new TankClientError('NO_DIGEST', 'the server names no digest of this image')
+    const text = 'the server names no digest of this image: only allowUnverified takes it'
+    throw new TankClientError('NO_DIGEST', text)
   }
   return fresh
 }
