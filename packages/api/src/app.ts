@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RegistryClient } from '@tank/client'
 import { TankError } from '@tank/model'
-import { createServer, health, problems, type ServerTls } from '@tank/service'
+import { createServer, type HeaderLimits, health, problems, type ServerTls } from '@tank/service'
 import { type StorePluginOptions, storesPlugin } from '@tank/store'
 import type {
   FastifyBaseLogger,
@@ -21,17 +21,23 @@ import type { ApiConfig } from './config.ts'
 import type { ApiContext } from './context.ts'
 import { createStoreCircuits } from './download/store-circuits.ts'
 import { allowOrigins } from './http/cors.ts'
-import { advertisedMinors, routeTarget } from './http/version-document.ts'
+import { refuseForeignPages } from './http/foreign-pages.ts'
+import { advertisedMinors, isV1Target, routeTarget } from './http/version-document.ts'
+import { registerIdentity } from './identity/register-identity.ts'
 import { createImageMutator } from './images/mutate.ts'
 import { stagingStore } from './imports/staging-store.ts'
 import { createDigestPool } from './ingest/digests.ts'
 import { createRunningUploads } from './ingest/running-uploads.ts'
 import { createSignatures } from './ingest/signatures.ts'
 import { openSigningCertificates } from './ingest/signing-certificates.ts'
+import { freeProperties } from './inspection/free-properties.ts'
+import { createInspectionRules } from './inspection/rules.ts'
 import { createLocationInspector } from './locations/inspect.ts'
 import { installOpenApi } from './openapi/install.ts'
 import { type Access, createAccess } from './policy/access.ts'
 import { openRemotes } from './remotes/remotes.ts'
+import { uiRoutes } from './routes/ui/index.ts'
+import { v1Routes } from './routes/v1/index.ts'
 import { v2Routes } from './routes/v2/index.ts'
 import { versionRoutes } from './routes/versions.ts'
 
@@ -48,6 +54,14 @@ export interface ApiParts {
   readonly worker?: string
   /** Undefined: plain HTTP. */
   readonly tls?: ServerTls | undefined
+}
+
+/** In v1 properties travel in headers, and there may be many. */
+const V1_HEADERS: HeaderLimits = { bytes: 65_536, count: 300 }
+const OTHER_HEADERS: HeaderLimits = { bytes: 16_384, count: 100 }
+const WIDE_HEADERS = {
+  maxHeaderSize: V1_HEADERS.bytes,
+  headerLimits: (url: string) => (isV1Target(url) ? V1_HEADERS : OTHER_HEADERS)
 }
 
 /** Longest time that uploads get to clean up when the service stops. */
@@ -81,18 +95,22 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
     remotes: await openRemotes(config)
   }
   const copyImage = config.imports.methods.includes('copy-image')
-  const minors = advertisedMinors({ stores: true, copyImage, cache: config.cache !== undefined })
+  const cache = config.cache !== undefined
+  const minors = advertisedMinors({ stores: true, copyImage, cache })
+  const versions = { minors, v1: config.apiV1 }
   const app = createServer({
     ...(parts.logger === undefined ? {} : { logger: parts.logger }),
     tls: parts.tls,
     trustedProxies: config.trustedProxies,
-    rewriteUrl: (request) => routeTarget(request.url ?? '/', request.headers.accept, minors)
+    rewriteUrl: (request) => routeTarget(request.url ?? '/', request.headers.accept, versions),
+    ...(config.apiV1 ? WIDE_HEADERS : {})
   })
   await app.register(problems)
   await registerStores(app, config, parts.loadStore)
 
   const context = openContext(app, config, parts, opened)
   allowOrigins(app, config.corsOrigins)
+  refuseForeignPages(app, config)
   await installOpenApi(app, config.publicEndpoint)
   await app.register(health, {
     ready: () => registry.ready(),
@@ -100,9 +118,25 @@ export async function buildApi(config: ApiConfig, parts: ApiParts): Promise<Fast
       ? {}
       : { disabledByFile: config.healthcheckDisableFile })
   })
-  versionRoutes(app, config, minors)
-  await app.register(v2Routes(context), { prefix: '/v2' })
+  versionRoutes(app, config, versions)
+  await app.register(imageApi(context))
   return app
+}
+
+/** The versions of the Image API; who is asking is found out in the same way for all of them. */
+function imageApi(context: ApiContext): FastifyPluginAsync {
+  const { config, registry, policy } = context
+  return async (app) => {
+    await registerIdentity(app, config.identity, registry)
+    app.decorateRequest('sees', {
+      getter() {
+        return policy.sees(this.caller)
+      }
+    })
+    await app.register(v2Routes(context), { prefix: '/v2' })
+    await app.register(uiRoutes(context), { prefix: '/ui' })
+    if (config.apiV1) await app.register(v1Routes(context), { prefix: '/v1' })
+  }
 }
 
 /** Makes what the routes work with; it ends with the app. */
@@ -132,7 +166,11 @@ function openContext(
   const cache = openCache(config.cache, { reading, digests, log: app.log }, registry)
   const { osHashAlgo, md5, imageSizeCap: cap } = config
   const garbageLeft = () => collector.nudge()
-  const shared = { registry, digests, cap, osHashAlgo, md5, garbageLeft }
+  const inspection = createInspectionRules(
+    config.inspection,
+    freeProperties(config, opened.protections)
+  )
+  const shared = { registry, digests, cap, osHashAlgo, md5, inspection, garbageLeft }
   const background = {
     ...shared,
     signatures,
@@ -179,6 +217,6 @@ function openContext(
     collector,
     workAsked: () => jobs.nudge(),
     publicEndpoint: config.publicEndpoint,
-    ingest: { ...shared, running, worker }
+    ingest: { ...shared, storeMs: reading.storeMs, running, worker }
   }
 }

@@ -2,9 +2,11 @@ import { type Static, Type } from 'typebox'
 import { cacheSection } from './cache/cache-section.ts'
 import { jwtSection } from './identity/jwt-section.ts'
 import { keystoneSection } from './identity/keystone-section.ts'
+import { inspectionSection } from './inspection/inspection-section.ts'
 import { remotesSection } from './remotes/remotes-section.ts'
 
 export { checkSignatures } from './ingest/signing-certificates.ts'
+export { checkInspection } from './inspection/rules.ts'
 export { checkAccess } from './policy/access.ts'
 export { checkRemotes } from './remotes/check-remotes.ts'
 
@@ -247,6 +249,11 @@ export const apiConfigSchema = Type.Object(
       pattern: '^$|^https?://[^\\s]+$',
       description: 'Base of the links in the version document; empty: as the client asked.'
     }),
+    apiV1: Type.Boolean({
+      default: true,
+      description:
+        'Serves the Image API v1, too, for older clients; see [api-v1.md](api-v1.md). false: its paths answer with the list of versions.'
+    }),
     identity,
     policy,
     propertyProtections,
@@ -278,6 +285,7 @@ export const apiConfigSchema = Type.Object(
       default: true,
       description: 'Fills in `checksum` (MD5), which older clients verify downloads with.'
     }),
+    inspection: inspectionSection,
     transfers,
     jobs,
     imports,

@@ -2,13 +2,12 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { RegistryClient } from '@tank/client'
-import { type ImageData, isTankError, type Job, TankError } from '@tank/model'
+import { isTankError, type Job, TankError } from '@tank/model'
 import { createLogger } from '@tank/service'
-import { isStoreError, type Store, StoreError, type Stores } from '@tank/store'
+import { isStoreError, type Store, StoreError } from '@tank/store'
 import t from 'tap'
 import { insist } from '../src/background/insist.ts'
-import type { JobContext, JobHandler, JobRun } from '../src/background/job.ts'
+import type { JobHandler } from '../src/background/job.ts'
 import { createJobWorker } from '../src/background/job-worker.ts'
 import { readWhole } from '../src/background/read-whole.ts'
 import { Forward } from '../src/download/forward.ts'
@@ -17,32 +16,13 @@ import { createStoreCircuits } from '../src/download/store-circuits.ts'
 import { readImportInput } from '../src/imports/import-input.ts'
 import { readImport } from '../src/imports/import-request.ts'
 import { targetStores } from '../src/imports/target-stores.ts'
-import { createDigestPool } from '../src/ingest/digests.ts'
 import { createRunningUploads } from '../src/ingest/running-uploads.ts'
 import { storeForLocation } from '../src/locations/find-store.ts'
-import type { Remotes } from '../src/remotes/remotes.ts'
+import { contextOf, dataOf, never, runOf, storesOf } from './job-context.ts'
 
 const log = createLogger({ level: 'silent' })
-const never = new AbortController().signal
 const MIB = 1 << 20
 const SHA256 = { algorithms: ['sha256'] }
-
-function storesOf(all: Readonly<Record<string, Partial<Store>>>): Stores {
-  const get = (name: string) => all[name] as Store | undefined
-  const entry = (name: string) => {
-    const store = get(name)
-    return store && { name, store, weight: 0, description: undefined }
-  }
-  return {
-    add: () => {
-      throw new Error('sealed')
-    },
-    get,
-    entry,
-    names: () => Object.keys(all),
-    default: 'a'
-  }
-}
 
 t.test('DWN8: a circuit skips a store, then lets one try', async (t) => {
   let now = 0
@@ -122,46 +102,6 @@ t.test('DWN7: a slow reader is no idle store', async (t) => {
   t.ok(idles > 0)
   sink.destroy()
 })
-
-function dataOf(size: number, sha256: string | null): ImageData {
-  const blob = { id: 'b', size, sha256, md5: null, os_hash_algo: null, os_hash_value: null }
-  return {
-    id: 'i',
-    status: 'active',
-    visibility: 'shared',
-    owner: null,
-    updated_at: '',
-    blob: { ...blob, virtual_size: null, format: null, completed_at: '' },
-    placements: [{ id: 'p', store: 'a', key: 'k', role: 'data' }]
-  }
-}
-
-const remotes: Remotes = {
-  readers: [],
-  region() {
-    throw new Error('no region is asked')
-  },
-  close: async () => {}
-}
-
-function contextOf(registry: object, stores: Stores): JobContext {
-  return {
-    registry: registry as RegistryClient,
-    reading: { stores, circuits: createStoreCircuits(1000), storeMs: 5000 },
-    digests: createDigestPool(),
-    signatures: { demanded: () => undefined },
-    remotes,
-    cap: 2 ** 40,
-    osHashAlgo: 'sha256',
-    md5: true,
-    secureHashing: true,
-    stallMs: 60_000,
-    garbageLeft: () => {}
-  }
-}
-
-const runOf = (fields: object = {}) =>
-  ({ signal: never, advance: () => {}, log, ...fields }) as unknown as JobRun
 
 t.test('a copy takes bounded memory: nothing is read that nobody takes', async (t) => {
   const size = 256 * MIB

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import type { RegistryClient } from '@tank/client'
 import { isTankError, type Lease, TankError } from '@tank/model'
@@ -138,6 +139,17 @@ t.test('UPL8: a sender that goes away is no end of the body', async (t) => {
   source.write(Buffer.alloc(10))
   setImmediate(() => source.destroy())
   t.ok((await end) instanceof SenderGone)
+})
+
+t.test('UPL8: neither is one that went away before the body was looked at', async (t) => {
+  const pool = createDigestPool()
+  t.teardown(() => pool.close())
+  const source = new PassThrough()
+  source.destroy()
+  await once(source, 'close')
+  const digests = pool.open(['sha256'])
+  const intake = new Intake(source, { announced: undefined, cap: 1000, digests })
+  t.ok((await collect(intake).catch((e: unknown) => e)) instanceof SenderGone)
 })
 
 t.test('S-34: half-filled blocks of many uploads stay within a budget', async (t) => {

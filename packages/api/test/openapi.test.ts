@@ -73,8 +73,10 @@ t.test('the OpenAPI document', async (t) => {
   })
 
   await t.test('every route is in it', async (t) => {
-    const about = new Set(['GET /openapi.json', 'GET /docs'])
-    const others = [...routes].filter((route) => !/^(?!GET).* \/$/.test(route) && !about.has(route))
+    const about = new Set(['GET /openapi.json', 'GET /docs', 'GET /ui/upload'])
+    // v1 is described elsewhere: the names of its headers are chosen by users
+    const left = (route: string) => /^(?!GET).* \/$| \/v1(\/|$)/.test(route) || about.has(route)
+    const others = [...routes].filter((route) => !left(route))
     const paths = others.map((route) => route.replace(/:(\w+)/g, '{$1}'))
     t.same(operations.map(([name]) => name).sort(), paths.sort())
     t.ok(paths.length > 35)
@@ -92,7 +94,7 @@ t.test('the OpenAPI document', async (t) => {
       const declared = parameters.filter((parameter) => parameter.in === 'path')
       t.same(declared.map((parameter) => parameter.name).sort(), inPath.sort(), name)
       for (const parameter of parameters) t.ok(parameter.description, `${name} ${parameter.name}`)
-      if (!name.includes('/v2/')) {
+      if (!name.includes('/v2/') && !name.includes('/ui/')) {
         t.same(security, [], name)
         continue
       }

@@ -85,7 +85,7 @@ t.test('conditional requests compare the strong ETag first', async (t) => {
 
 t.test('V1-V5: every target finds its way', async (t) => {
   const minors = advertisedMinors({ stores: true, copyImage: true, cache: false })
-  const to = (target: string, accept?: string) => routeTarget(target, accept, minors)
+  const to = (target: string, accept?: string) => routeTarget(target, accept, { minors, v1: false })
   t.equal(to('/v2/images?limit=1'), '/v2/images?limit=1')
   t.equal(to('/v2.7/images'), '/v2/images')
   t.equal(to('/v2.99/images'), '/')
@@ -100,6 +100,53 @@ t.test('V1-V5: every target finds its way', async (t) => {
   t.equal(to('/healthcheck'), '/healthcheck')
   t.equal(to('/images', 'application/vnd.openstack.images-v2.5'), '/v2/images')
   t.equal(to('/images', 'application/vnd.openstack.images-v2.99'), '/')
+})
+
+t.test('targets of v1', async (t) => {
+  const minors = advertisedMinors({ stores: true, copyImage: true, cache: false })
+  const to = (target: string, accept?: string) => routeTarget(target, accept, { minors, v1: true })
+  await t.test('V1-45: v1, v1.0 and v1.1 are the same', async (t) => {
+    t.equal(to('/v1/images?limit=1'), '/v1/images?limit=1')
+    t.equal(to('/v1.0/images'), '/v1/images')
+    t.equal(to('/v1.1/images/detail?a=b'), '/v1/images/detail?a=b')
+    for (const path of ['/v1', '/v1.0', '/v1.1']) t.equal(to(path), '/v1')
+    t.equal(to('/v1/'), '/v1/')
+    t.equal(to('/v1?limit=1'), '/v1?limit=1')
+  })
+  await t.test('V1-46, V1-40, V1-39: what is no version', async (t) => {
+    for (const path of ['/v1.a/images', '/v1.2/images', '/v10', '/v1a', '/images', '/', '/v3/x'])
+      t.equal(to(path), '/', path)
+  })
+  await t.test('V1-42, V1-43, V1-41: the version by Accept', async (t) => {
+    for (const vendor of ['x7', 'openstack'])
+      for (const version of ['v1', 'v1.0', 'v1.1', 'v1;q=1'])
+        t.equal(to('/images', `application/vnd.${vendor}.images-${version}`), '/v1/images')
+    t.equal(to('/', 'application/vnd.x7.images-v1'), '/v1/')
+    for (const accept of [
+      'application/vnd.openstack.compute-v1',
+      'application/vnd.x7.images-v10',
+      'application/vnd.x7.images-v1.2',
+      'application/vnd.x7.images-v1.01',
+      'application/vnd.x7.images-va',
+      'application/xml'
+    ])
+      t.equal(to('/images', accept), '/', accept)
+  })
+  await t.test('the path decides, whatever Accept says', async (t) => {
+    const [v1, v2] = ['application/vnd.x7.images-v1', 'application/vnd.openstack.images-v2.3']
+    t.equal(to('/v2/images', v1), '/v2/images')
+    t.equal(to('/v2.3/images', v1), '/v2/images')
+    t.equal(to('/v1/images', v2), '/v1/images')
+    t.equal(to('/v1.2/images', v1), '/')
+    t.equal(to('/versions', v1), '/versions')
+    t.equal(to('*', v1), '/')
+  })
+  await t.test('V1-47: v1 can be off', async (t) => {
+    const off = (target: string, accept?: string) =>
+      routeTarget(target, accept, { minors, v1: false })
+    for (const path of ['/v1', '/v1/images', '/v1.1/images']) t.equal(off(path), '/', path)
+    t.equal(off('/images', 'application/vnd.x7.images-v1'), '/')
+  })
 })
 
 t.test('PAT14, PAT15, PAT5: pointers and operations that are no patch', async (t) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type BlobFacts, isTankError, type Placement, TankError } from '@tank/model'
+import { type BlobFacts, type FoundData, isTankError, type Placement, TankError } from '@tank/model'
 import { isWritable, newKey, type WritableStore } from '@tank/store'
 import { fromStoreError } from '../store-errors.ts'
 import { insist } from './insist.ts'
@@ -47,9 +47,15 @@ function endsAll(error: unknown): boolean {
 
 /**
  * Fills the targets of the work that nobody has filled yet, one after the other, tells the registry
- * of each, and ends the work. One that fails is the end of all when all have to succeed.
+ * of each, and ends the work, saying what `found` says by then. One that fails is the end of all when
+ * all have to succeed.
  */
-export async function fillTargets(context: JobContext, run: JobRun, fill: Fill): Promise<void> {
+export async function fillTargets(
+  context: JobContext,
+  run: JobRun,
+  fill: Fill,
+  found: () => FoundData | undefined = () => undefined
+): Promise<void> {
   const { registry } = context
   const { job, attempt, caller, signal, log } = run
   for (const { store, state } of job.targets) {
@@ -67,6 +73,6 @@ export async function fillTargets(context: JobContext, run: JobRun, fill: Fill):
       if (job.must_succeed) break
     }
   }
-  await insist(signal, () => registry.complete(caller, job.id, attempt))
+  await insist(signal, () => registry.complete(caller, job.id, { attempt, found: found() }))
   context.garbageLeft()
 }

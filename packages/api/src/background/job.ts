@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { ReadContext } from '../download/blob-reader.ts'
 import type { DigestPool } from '../ingest/digests.ts'
 import type { Signatures } from '../ingest/signatures.ts'
+import type { InspectionRules } from '../inspection/rules.ts'
 import type { Remotes } from '../remotes/remotes.ts'
 
 /** What all background work of this process shares. */
@@ -17,6 +18,8 @@ export interface JobContext {
   readonly cap: number
   readonly osHashAlgo: string
   readonly md5: boolean
+  /** What imported images are held against. */
+  readonly inspection: InspectionRules
   /** Data at outside locations is read and hashed. */
   readonly secureHashing: boolean
   /** Work whose bytes do not move for so long is given up. */

@@ -4,6 +4,7 @@ import { insist } from './insist.ts'
 import type { JobContext, JobHandler, JobRun } from './job.ts'
 import { unreadable } from './outside.ts'
 import { type OutsideData, readOutside, sizeOutside } from './read-outside.ts'
+import { demandedSignature } from './signed-data.ts'
 
 interface Outside extends OutsideData {
   readonly validation: Validation | null
@@ -24,11 +25,15 @@ function outsideOf(context: JobContext, run: JobRun, input: LocationInput): Outs
 /**
  * Takes over data that lies outside. With a digest to compare the image is active when that is
  * right (LA6); else as soon as its size is known, and digests follow (LA7), or never come (LA8).
+ * The data of a signed image is read and verified whatever the settings say: before that it is nobody's
+ * (SG3, SG5).
  */
 export const locationJob: JobHandler = async (context, run) => {
   const { registry } = context
   const { job, attempt, caller, signal } = run
   const outside = outsideOf(context, run, readLocationInput(job.input))
+  const signature = await demandedSignature(context, run)
+  const isSigned = signature !== undefined
   const data = await insist(signal, () => registry.getImageData(caller, job.image_id, { signal }))
   const activate = (size: number, validation: Validation | null) => {
     const { os_hash_algo = null, os_hash_value = null } = validation ?? {}
@@ -36,15 +41,15 @@ export const locationJob: JobHandler = async (context, run) => {
     return insist(signal, () => registry.activate(caller, job.id, known))
   }
   const size = data.blob?.size ?? (await sizeOutside(context, run, outside))
-  if (!context.secureHashing) {
+  if (!context.secureHashing && !isSigned) {
     if (size === undefined) throw unreadable(new Error('the store does not know the size'))
     await activate(size, outside.validation)
-    await insist(signal, () => registry.complete(caller, job.id, attempt))
+    await insist(signal, () => registry.complete(caller, job.id, { attempt }))
     return
   }
-  if (outside.validation === null && size !== undefined) await activate(size, null)
+  if (outside.validation === null && size !== undefined && !isSigned) await activate(size, null)
   const algorithm = outside.validation?.os_hash_algo ?? context.osHashAlgo
-  const blob = await readOutside(context, run, outside, { size, algorithm })
+  const blob = await readOutside(context, run, outside, { size, algorithm, signature })
   checkDigest(blob, outside.validation)
   const finish = { attempt, status: 'active', blob } as const
   await insist(signal, () => registry.finish(caller, job.id, finish))

@@ -2,6 +2,7 @@ import { finished } from 'node:stream/promises'
 import { type BlobFacts, TankError } from '@tank/model'
 import type { Store } from '@tank/store'
 import { openWithin } from '../download/open-within.ts'
+import type { DataSignature } from '../ingest/signatures.ts'
 import type { JobContext, Reading } from './job.ts'
 import { algorithmsFor, checkSize, coarse, factsOf, unreadable } from './outside.ts'
 import { readHashed } from './read-whole.ts'
@@ -18,6 +19,8 @@ interface Wanted {
   readonly size: number | undefined
   /** Of the digest that people are shown. */
   readonly algorithm: string
+  /** What the data has to fit; else INVALID_REQUEST is thrown. */
+  readonly signature?: DataSignature | undefined
 }
 
 /** Bytes at a location as its store says; undefined when it does not. */
@@ -43,7 +46,7 @@ export async function readOutside(
   context: JobContext,
   run: Reading,
   { store, location }: OutsideData,
-  { size, algorithm }: Wanted
+  { size, algorithm, signature }: Wanted
 ): Promise<BlobFacts> {
   const algorithms = algorithmsFor(context, algorithm)
   const { signal } = run
@@ -51,7 +54,7 @@ export async function readOutside(
   try {
     const options = { range: undefined, signal, deadlineMs: context.reading.storeMs }
     const { body } = await openWithin(store, location, options)
-    read = readHashed(context, run, body, { size, algorithms })
+    read = readHashed(context, run, body, { size, algorithms, signature })
     read.body.resume()
     await finished(read.body, { signal, writable: false })
     return factsOf(read.body.received, await read.finish(), algorithm)

@@ -3,6 +3,7 @@ import { BlobReader, type StoredData } from '../download/blob-reader.ts'
 import type { Digests } from '../ingest/digests.ts'
 import { Intake } from '../ingest/intake.ts'
 import { type DataSignature, signedDigests } from '../ingest/signatures.ts'
+import type { Watch } from '../inspection/watch.ts'
 import type { JobContext, JobRun, Reading } from './job.ts'
 
 /** Bytes that wait between a source and a target. */
@@ -26,6 +27,8 @@ export interface HashedOptions {
   readonly algorithms: readonly string[]
   /** What the data has to fit; else `finish` rejects with INVALID_REQUEST. */
   readonly signature?: DataSignature | undefined
+  /** Judges the data as it passes. */
+  readonly watch?: Watch | undefined
 }
 
 /** Counts and hashes what a source sends. Memory is bounded, however much that is. */
@@ -33,14 +36,14 @@ export function readHashed(
   context: JobContext,
   run: Reading,
   source: Readable,
-  { size, algorithms, signature }: HashedOptions
+  { size, algorithms, signature, watch }: HashedOptions
 ): WholeRead {
   const digests = signedDigests(context.digests.open(algorithms), signature)
   let failure: unknown
   source.on('error', (error) => {
     failure ??= error
   })
-  const body = new Intake(source, { announced: size, cap: context.cap, digests })
+  const body = new Intake(source, { announced: size, cap: context.cap, digests, watch })
   // whoever reads it says what went wrong there
   body.on('error', () => {})
   source.on('data', (chunk: Buffer) => run.advance(chunk.length))

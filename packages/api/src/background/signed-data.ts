@@ -1,19 +1,17 @@
 import { finished } from 'node:stream/promises'
 import { TankError } from '@tank/model'
 import type { StoredData } from '../download/blob-reader.ts'
-import { parseDocument } from '../images/mutate.ts'
 import type { DataSignature } from '../ingest/signatures.ts'
-import { insist } from './insist.ts'
+import { imageOf } from './image-of.ts'
 import type { JobContext, JobRun } from './job.ts'
 import { readWhole } from './read-whole.ts'
 
 /** The signature that the image of the work demands now; undefined when it is not signed. */
 export async function demandedSignature(
-  { registry, signatures }: JobContext,
-  { caller, job, signal }: JobRun
+  context: JobContext,
+  run: JobRun
 ): Promise<DataSignature | undefined> {
-  const raw = await insist(signal, () => registry.getImage(caller, job.image_id, { signal }))
-  return signatures.demanded(parseDocument(raw))
+  return context.signatures.demanded(await imageOf(context, run))
 }
 
 /**

@@ -115,10 +115,14 @@ export class ImageCache {
     return (await this.folder.remove(id)) || wasQueued
   }
 
-  async clear(what: { readonly cache: boolean; readonly queue: boolean }): Promise<void> {
+  /** Returns how many images left cache and queue. */
+  async clear(what: { readonly cache: boolean; readonly queue: boolean }): Promise<number> {
+    let count = 0
+    const { folder } = this
     if (what.queue)
-      for (const id of await this.folder.queue.ids()) await this.folder.queue.remove(id)
-    if (what.cache) for (const { id } of await this.folder.images()) await this.folder.remove(id)
+      for (const id of await folder.queue.ids()) if (await folder.queue.remove(id)) count++
+    if (what.cache) for (const { id } of await folder.images()) if (await folder.remove(id)) count++
+    return count
   }
 
   prune(): Promise<Pruned> {

@@ -21,6 +21,8 @@ export interface CacheKeeper {
   close(): Promise<void>
 }
 
+/** What was queued is fetched after a moment, in which it can be looked at, added to, and taken back. */
+const SOON_MS = 1000
 const TURN_MS = 5000
 /** An image that could not be fetched is tried again after so long. */
 const RETRY_MS = 30_000
@@ -44,8 +46,9 @@ class Keeper implements CacheKeeper {
   }
 
   nudge(): void {
+    if (this.#isAsked) return
     this.#isAsked = true
-    if (this.#running === undefined) this.#schedule(0)
+    if (this.#running === undefined) this.#schedule(SOON_MS)
   }
 
   async clean(): Promise<void> {
@@ -74,7 +77,7 @@ class Keeper implements CacheKeeper {
       })
       .finally(() => {
         this.#running = undefined
-        this.#schedule(this.#isAsked ? 0 : TURN_MS * (0.75 + Math.random() / 2))
+        this.#schedule(this.#isAsked ? SOON_MS : TURN_MS * (0.75 + Math.random() / 2))
       })
   }
 

@@ -39,7 +39,11 @@ interface Opened {
 }
 
 /** Preferred stores first, then by weight; the registry's order (the oldest first) decides ties. */
-function inOrder(stores: Stores, placements: readonly Placement[], prefer: readonly string[]) {
+export function inOrder(
+  stores: Stores,
+  placements: readonly Placement[],
+  prefer: readonly string[]
+): Placement[] {
   const rank = (placement: Placement): number => {
     const at = prefer.indexOf(placement.store)
     return at === -1 ? prefer.length : at

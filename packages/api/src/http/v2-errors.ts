@@ -1,28 +1,13 @@
 import { STATUS_CODES } from 'node:http'
 import { problemStatus, toTankError } from '@tank/service'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { errorForm, errorPage, HTML_POLICY } from './error-form.ts'
 import { escapeHtml } from './html.ts'
 
 /** Statuses that the clients of the Image API v2 expect for codes that have another one inside (E6). */
 const V2_STATUS: Readonly<Record<string, number>> = {
   VERSION_CONFLICT: 409,
   REQUEST_TIMEOUT: 400
-}
-
-/** Pages of errors run and load nothing (S-49). */
-const HTML_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-
-type Form = 'json' | 'html' | 'plain'
-
-/** The first media type of `Accept` that an error can have; JSON when none is named. */
-function errorForm(accept: string | undefined): Form {
-  for (const part of (accept ?? '').split(',')) {
-    const type = part.split(';', 1)[0]?.trim().toLowerCase()
-    if (type === 'text/html' || type === 'application/xhtml+xml') return 'html'
-    if (type === 'text/plain') return 'plain'
-    if (type === 'application/json' || type === '*/*') return 'json'
-  }
-  return 'json'
 }
 
 /** An error body as the clients of the Image API v2 read it (E1–E3). */
@@ -32,13 +17,10 @@ export function v2ErrorBody(
   accept: string | undefined
 ): { readonly type: string; readonly body: string } {
   const title = STATUS_CODES[status] ?? 'Error'
-  const form = errorForm(accept)
+  const form = errorForm(accept, 'json')
   if (form === 'html') {
-    const line = `${status} ${title}`
-    return {
-      type: 'text/html; charset=utf-8',
-      body: `<html>\n <head>\n  <title>${line}</title>\n </head>\n <body>\n  <h1>${line}</h1>\n  ${escapeHtml(message)}<br /><br />\n\n\n </body>\n</html>`
-    }
+    const body = errorPage(`${status} ${title}`, escapeHtml(message))
+    return { type: 'text/html; charset=utf-8', body }
   }
   if (form === 'plain') {
     return { type: 'text/plain; charset=utf-8', body: `${status} ${title}\n\n${message}\n` }

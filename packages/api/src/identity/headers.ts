@@ -3,6 +3,7 @@ import { TankError } from '@tank/model'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { readsOnly, roleSet } from './caller.ts'
+import { findCallers } from './find-callers.ts'
 
 export interface HeaderIdentityOptions {
   readonly trustedFronts: readonly string[]
@@ -50,8 +51,7 @@ function text(request: FastifyRequest, ...names: readonly string[]): string | nu
 const plugin: FastifyPluginAsync<HeaderIdentityOptions> = async (app, options) => {
   const fronts = blockList(options.trustedFronts)
   const challenge = { 'www-authenticate': `Keystone uri="${options.authenticateUri}"` }
-  app.decorateRequest('caller')
-  app.addHook('onRequest', async (request) => {
+  findCallers(app, (request) => {
     if (!peerTrusted(fronts, request) || request.headers['x-identity-status'] !== 'Confirmed') {
       throw new TankError('UNAUTHENTICATED', 'Authentication required', { headers: challenge })
     }
@@ -65,7 +65,7 @@ const plugin: FastifyPluginAsync<HeaderIdentityOptions> = async (app, options) =
     }
     const roles = roleSet((text(request, 'x-roles') ?? '').split(','))
     const serviceRoles = roleSet((text(request, 'x-service-roles') ?? '').split(','))
-    request.caller = {
+    return {
       user: text(request, 'x-user-id'),
       project: text(request, 'x-project-id', 'x-tenant-id', 'x-tenant'),
       domain: text(request, 'x-project-domain-id'),

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Caller, roleSet } from './caller.ts'
+import { findCallers } from './find-callers.ts'
 
 const EVERYONE: Caller = Object.freeze({
   user: null,
@@ -12,10 +13,7 @@ const EVERYONE: Caller = Object.freeze({
 })
 
 const plugin: FastifyPluginAsync = async (app) => {
-  app.decorateRequest('caller')
-  app.addHook('onRequest', async (request) => {
-    request.caller = EVERYONE
-  })
+  findCallers(app, () => EVERYONE)
 }
 
 /** Identity mode `none`: every caller is an administrator without a project (A4). */

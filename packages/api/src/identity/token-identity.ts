@@ -2,6 +2,7 @@ import { isTankError, TankError } from '@tank/model'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Caller, readsOnly, roleSet } from './caller.ts'
 import { credentialOf, refused, serviceCredentialOf } from './credentials.ts'
+import { findCallers } from './find-callers.ts'
 
 /** An identity mode in which requests bring a token. */
 export interface TokenMode {
@@ -46,10 +47,9 @@ function hasCredential({ headers }: FastifyRequest): boolean {
 
 /** Finds out `request.caller` by the tokens of each request of this scope. */
 export function identifyByToken(app: FastifyInstance, mode: TokenMode): void {
-  app.decorateRequest('caller')
-  app.addHook('onRequest', async (request) => {
+  findCallers(app, async (request) => {
     try {
-      request.caller = await callerOf(request, mode)
+      return await callerOf(request, mode)
     } catch (error) {
       if (!isTankError(error, 'UNAUTHENTICATED')) throw error
       throw new TankError('UNAUTHENTICATED', error.message, {

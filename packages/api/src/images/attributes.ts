@@ -1,11 +1,11 @@
 import {
   CONTAINER_FORMATS,
-  DISK_FORMATS,
   isStorableText,
   LIMITS,
   TankError,
   textLength,
-  VISIBILITIES
+  VISIBILITIES,
+  WRITTEN_DISK_FORMATS
 } from '@tank/model'
 
 function refuse(name: string, wish: string): never {
@@ -51,7 +51,7 @@ const WRITABLE: ReadonlyMap<string, (value: unknown) => void> = new Map([
   ['os_hidden', (v) => checkBoolean('os_hidden', v)],
   ['owner', nullable((v) => checkText('owner', v, LIMITS.ownerLength))],
   ['container_format', nullable((v) => checkOneOf('container_format', v, CONTAINER_FORMATS))],
-  ['disk_format', nullable((v) => checkOneOf('disk_format', v, DISK_FORMATS))],
+  ['disk_format', nullable((v) => checkOneOf('disk_format', v, WRITTEN_DISK_FORMATS))],
   ['min_disk', (v) => checkInteger('min_disk', v, LIMITS.minDisk)],
   ['min_ram', (v) => checkInteger('min_ram', v, LIMITS.minRam)],
   ['tags', checkTags]

@@ -1,16 +1,35 @@
 import { randomUUID } from 'node:crypto'
-import { TankError } from '@tank/model'
+import { isTankError, TankError } from '@tank/model'
+import type { ActiveRemoteImage } from '../remotes/remote-region.ts'
 import { readRemoteRequest } from '../remotes/remote-request.ts'
 import { readerOf } from '../remotes/remotes.ts'
-import type { ImportMethod } from './import-method.ts'
+import type { ImportMethod, LookContext } from './import-method.ts'
 import { importPlan } from './import-plan.ts'
 import { takeOver } from './take-over.ts'
 import { targetStores } from './target-stores.ts'
 
+async function lookAt({
+  remotes,
+  request,
+  token,
+  cap
+}: LookContext): Promise<ActiveRemoteImage | TankError> {
+  const asked = readRemoteRequest(request.method)
+  try {
+    const remote = await remotes.region(asked.region).look(asked, token)
+    if (remote.size <= cap) return remote
+    return new TankError('TOO_LARGE', `An image has at most ${cap} bytes`)
+  } catch (error) {
+    if (isTankError(error) && !isTankError(error, 'INTERNAL')) return error
+    throw error
+  }
+}
+
 /**
  * Takes an image from the image service of another region. What the caller may have is decided here,
  * while his token is at hand; the data is fetched later, by an account of Tank's own, so that no token
- * of a caller is kept anywhere (S-02).
+ * of a caller is kept anywhere (S-02). What the other service says of it is the task's to tell: only a
+ * request that makes no sense is refused.
  */
 export const glanceDownload: ImportMethod = {
   from: ['queued'],
@@ -24,12 +43,10 @@ export const glanceDownload: ImportMethod = {
     const outside = { blob_id: randomUUID(), store: readerOf(region) }
     return importPlan(image.id, request, targets, outside)
   },
-  async look({ remotes, request, token, caller, rules, prefixes, cap }) {
-    const asked = readRemoteRequest(request.method)
-    const remote = await remotes.region(asked.region).look(asked, token)
-    if (remote.size > cap) {
-      throw new TankError('TOO_LARGE', `An image has at most ${cap} bytes`)
-    }
-    return (image) => takeOver(remote, image, { caller, rules, prefixes })
+  async look(context) {
+    const remote = await lookAt(context)
+    if (remote instanceof TankError) return { failure: remote }
+    const { caller, rules, prefixes } = context
+    return { change: (image) => takeOver(remote, image, { caller, rules, prefixes }) }
   }
 }

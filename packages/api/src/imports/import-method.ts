@@ -1,4 +1,4 @@
-import type { EnqueueOperation, ImageDocument, ImportedFields } from '@tank/model'
+import type { EnqueueOperation, ImageDocument, ImportedFields, TankError } from '@tank/model'
 import type { Stores } from '@tank/store'
 import type { Caller } from '../identity/caller.ts'
 import type { ImageRules } from '../images/new-image.ts'
@@ -14,7 +14,7 @@ interface ImportContext {
   readonly header: string | undefined
 }
 
-interface LookContext {
+export interface LookContext {
   readonly remotes: Remotes
   readonly request: ImportRequest
   readonly caller: Caller
@@ -27,8 +27,10 @@ interface LookContext {
   readonly cap: number
 }
 
-/** What an image becomes along with its import. */
-export type Change = (image: ImageDocument) => ImportedFields
+/** What an image becomes along with its import, or why nothing can become of that: its task says it. */
+export type Found =
+  | { readonly change: (image: ImageDocument) => ImportedFields }
+  | { readonly failure: TankError }
 
 /** One way to get data into an image. Its parts are asked in the order of I4, I6, I7 and I9–I14. */
 export interface ImportMethod {
@@ -40,5 +42,5 @@ export interface ImportMethod {
   /** The work that it takes, undefined when there is none to do. */
   plan(context: ImportContext): Omit<EnqueueOperation, 'id' | 'image_id' | 'from'> | undefined
   /** Looks at what is to be imported, where that lies elsewhere and the caller has to have a right to it. */
-  look?(context: LookContext): Promise<Change>
+  look?(context: LookContext): Promise<Found>
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RawDocument, RegistryClient } from '@tank/client'
 import {
   type BlobFacts,
+  type FoundData,
   type ImageStatus,
   isTankError,
   type OperationKind,
@@ -13,8 +14,13 @@ import {
 } from '@tank/model'
 import type { WritableStore } from '@tank/store'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Declared } from '../inspection/acceptance.ts'
+import { rangesOf } from '../inspection/read-range.ts'
+import type { InspectionRules } from '../inspection/rules.ts'
+import { type Watch, watchImage } from '../inspection/watch.ts'
 import { fromStoreError } from '../store-errors.ts'
 import type { DigestPool, DigestRun, Digests } from './digests.ts'
+import { expectMd5 } from './expected-md5.ts'
 import { Intake } from './intake.ts'
 import { keepLease, type LeaseKeeper } from './lease-keeper.ts'
 import type { RunningUploads } from './running-uploads.ts'
@@ -30,6 +36,10 @@ export interface IngestContext {
   readonly cap: number
   readonly osHashAlgo: string
   readonly md5: boolean
+  /** What images are held against. */
+  readonly inspection: InspectionRules
+  /** Longest time that a store may keep silent. */
+  readonly storeMs: number
   /** Called when bytes were left to the collector. */
   readonly garbageLeft: () => void
 }
@@ -53,6 +63,9 @@ export const UPLOAD: IngestKind = {
   done: 'active'
 }
 
+/** In v1 an upload that failed is the end of its image (v1 1.10). */
+export const UPLOAD_V1: IngestKind = { ...UPLOAD, fallback: 'killed' }
+
 /** Data that waits for its import; the image shows its size and nothing else (T6). */
 export const STAGE: IngestKind = {
   kind: 'stage',
@@ -74,6 +87,13 @@ export interface IngestRequest {
   readonly body: Readable
   /** Bytes that the sender announced. */
   readonly announced: number | undefined
+  /**
+   * What the image is said to be: its data is judged by that (F1–F16). Undefined: nobody looks at it
+   * now, as at staged data, which its import judges.
+   */
+  readonly declared: Declared | undefined
+  /** MD5 that the data has to have. */
+  readonly md5?: string | undefined
   /** What the data has to fit. */
   readonly signature?: DataSignature | undefined
   readonly log: FastifyBaseLogger
@@ -85,11 +105,18 @@ export interface IngestRequest {
   readonly onBegin?: () => void
 }
 
+/** What came in. */
+interface Taken {
+  readonly blob: BlobFacts
+  readonly found: FoundData | undefined
+}
+
 const FINISH_RETRY_MS = 250
 const ABANDON_TRIES = 5
 
-function algorithms(context: IngestContext): string[] {
-  return [...new Set(['sha256', ...(context.md5 ? ['md5'] : []), context.osHashAlgo])]
+function algorithms(context: IngestContext, needsMd5: boolean): string[] {
+  const md5 = context.md5 || needsMd5 ? ['md5'] : []
+  return [...new Set(['sha256', ...md5, context.osHashAlgo])]
 }
 
 function blobFacts(context: IngestContext, size: number, digests: Digests): BlobFacts {
@@ -111,13 +138,14 @@ async function abandon(
   context: IngestContext,
   request: IngestRequest,
   operation: { readonly id: string; readonly attempt: string },
-  reason: string
+  { reason, kept }: { readonly reason: string; readonly kept: boolean }
 ): Promise<void> {
   for (let tries = 1; tries <= ABANDON_TRIES; tries++) {
     try {
       await context.registry.abandon(request.caller, operation.id, {
         attempt: operation.attempt,
-        reason
+        reason,
+        ...(kept ? { kept } : {})
       })
       return
     } catch (err) {
@@ -133,7 +161,7 @@ async function finish(
   context: IngestContext,
   request: IngestRequest,
   operation: { readonly id: string; readonly attempt: string },
-  blob: BlobFacts,
+  { blob, found }: Taken,
   lease: LeaseKeeper
 ): Promise<RawDocument> {
   const { keepSeconds } = request
@@ -143,6 +171,7 @@ async function finish(
         attempt: operation.attempt,
         status: request.kind.done,
         blob,
+        ...(found === undefined ? {} : { found }),
         ...(keepSeconds === undefined ? {} : { keep_seconds: keepSeconds })
       })
     } catch (error) {
@@ -154,13 +183,35 @@ async function finish(
   }
 }
 
+/** What looks at the bytes as they pass, and whether the store has all of them. */
+interface Passers {
+  readonly run: DigestRun
+  readonly watch: Watch | undefined
+  readonly storeMs: number
+  isStored: boolean
+}
+
+/** Removes what a store took before it was refused. False: it may still lie there. */
+async function takeBack(request: IngestRequest, key: string, passers: Passers): Promise<boolean> {
+  // a put that fails has removed what it wrote
+  if (!passers.isStored) return true
+  try {
+    await request.store.delete(key)
+    return true
+  } catch (err) {
+    request.log.warn({ err }, 'what was refused could not be deleted yet')
+    return false
+  }
+}
+
 async function store(
   request: IngestRequest,
   key: string,
   intake: Intake,
-  run: DigestRun,
+  passers: Passers,
   signal: AbortSignal
-): Promise<Digests> {
+): Promise<Pick<Taken, 'found'> & { readonly digests: Digests }> {
+  const { run, watch, storeMs } = passers
   const stop = (): void => {
     intake.destroy(signal.reason)
   }
@@ -168,9 +219,12 @@ async function store(
   if (signal.aborted) stop()
   try {
     const stored = await request.store.put(key, intake, { size: request.announced, signal })
+    passers.isStored = true
     if (stored.size !== intake.received)
       throw new TankError('INTERNAL', 'the store holds another number of bytes than was sent')
-    return await run.end()
+    const digests = await run.end()
+    const read = rangesOf(request.store, key, { signal, deadlineMs: storeMs })
+    return { digests, found: await watch?.end(read) }
   } catch (error) {
     run.drop()
     if (!intake.destroyed) intake.destroy()
@@ -186,7 +240,7 @@ async function store(
  * back and no byte stays.
  *
  * Throws IMAGE_STATE or IMAGE_BUSY (someone else is at it), TOO_LARGE, STORE_FULL, QUOTA_EXCEEDED,
- * INVALID_REQUEST (announced size, signature), IMAGE_GONE (deleted meanwhile), DATA_UNAVAILABLE, or `SenderGone`.
+ * INVALID_REQUEST (announced size, signature), IMAGE_REFUSED (inspection), IMAGE_GONE (deleted meanwhile), DATA_UNAVAILABLE, or `SenderGone`.
  */
 export async function ingest(context: IngestContext, request: IngestRequest): Promise<RawDocument> {
   const { registry } = context
@@ -214,12 +268,13 @@ export async function ingest(context: IngestContext, request: IngestRequest): Pr
   })
   request.onBegin?.()
   const running = context.running.begin(request.imageId)
-  const run = signedDigests(context.digests.open(algorithms(context)), request.signature)
-  const intake = new Intake(request.body, {
-    announced: request.announced,
-    cap: context.cap,
-    digests: run
-  })
+  const { md5, signature } = request
+  const opened = context.digests.open(algorithms(context, md5 !== undefined))
+  const run = signedDigests(expectMd5(opened, md5), signature)
+  const { declared, announced } = request
+  const { cap, inspection, storeMs } = context
+  const watch = declared === undefined ? undefined : watchImage(declared, inspection, log)
+  const intake = new Intake(request.body, { announced, cap, digests: run, watch })
   const lease = keepLease({
     registry,
     caller: request.caller,
@@ -232,23 +287,27 @@ export async function ingest(context: IngestContext, request: IngestRequest): Pr
   })
   try {
     const signal = AbortSignal.any([lease.signal, running.signal, request.signal])
-    let digests: Digests
+    let taken: Taken
+    const passers: Passers = { run, watch, storeMs, isStored: false }
     try {
-      digests = await store(request, key, intake, run, signal)
+      const { digests, found } = await store(request, key, intake, passers, signal)
+      taken = { blob: blobFacts(context, intake.received, digests), found }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       log.warn({ err: error, imageId: request.imageId, bytes: intake.received }, 'upload failed')
-      await abandon(context, request, operation, reason)
+      const kept = !(await takeBack(request, key, passers))
+      await abandon(context, request, operation, { reason, kept })
       context.garbageLeft()
       throw error
     }
-    const facts = blobFacts(context, intake.received, digests)
     try {
-      return await finish(context, request, operation, facts, lease)
+      return await finish(context, request, operation, taken, lease)
     } catch (error) {
       // An answer that never came may have been a yes: only a clear no is taken back.
-      if (!isTankError(error, 'REGISTRY_UNAVAILABLE'))
-        await abandon(context, request, operation, String(error))
+      if (!isTankError(error, 'REGISTRY_UNAVAILABLE')) {
+        await abandon(context, request, operation, { reason: String(error), kept: true })
+        context.garbageLeft()
+      }
       throw error
     }
   } catch (error) {

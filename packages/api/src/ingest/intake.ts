@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { TankError } from '@tank/model'
+import type { Watch } from '../inspection/watch.ts'
 import type { DigestRun } from './digests.ts'
 
 export interface IntakeOptions {
@@ -8,6 +9,8 @@ export interface IntakeOptions {
   /** Most bytes that are taken, whatever was announced (S-06). */
   readonly cap: number
   readonly digests: DigestRun
+  /** Looks at every chunk first; an error of its ends the body. */
+  readonly watch?: Pick<Watch, 'feed'> | undefined
 }
 
 const BUFFERED = 2 << 20
@@ -46,6 +49,8 @@ export class Intake extends Readable {
     source.on('end', this.#onEnd)
     source.on('error', this.#onClose)
     source.on('close', this.#onClose)
+    // its sender left before anybody listened: no event will tell
+    if (source.destroyed) process.nextTick(this.#onClose)
   }
 
   get received(): number {
@@ -72,7 +77,7 @@ export class Intake extends Readable {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    const { announced, cap, digests } = this.#options
+    const { announced, cap, digests, watch } = this.#options
     this.#received += chunk.length
     if (this.#received > cap) {
       this.#fail(new TankError('TOO_LARGE', `An image has at most ${cap} bytes`))
@@ -80,6 +85,11 @@ export class Intake extends Readable {
     }
     if (announced !== undefined && this.#received > announced) {
       this.#fail(sizeMismatch(announced, 'more'))
+      return
+    }
+    const refusal = watch?.feed(chunk)
+    if (refusal !== undefined) {
+      this.#fail(refusal)
       return
     }
     this.#hashing = digests.feed(chunk)

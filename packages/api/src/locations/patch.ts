@@ -14,6 +14,7 @@ import type { ApiContext } from '../context.ts'
 import { type Caller, registryCaller } from '../identity/caller.ts'
 import type { PatchOperation } from '../images/json-patch.ts'
 import { parseDocument } from '../images/mutate.ts'
+import type { Signatures } from '../ingest/signatures.ts'
 import { type LocationsPlan, type NewLocation, planLocations } from './apply-patch.ts'
 import type { LocationOperation } from './patch-input.ts'
 import { shownLocations } from './shown.ts'
@@ -86,7 +87,10 @@ class LocationsPatch {
     const rules = { stores, limit: config.limits.locations, osHashAlgo: config.osHashAlgo }
     const plan = planLocations(image, shownLocations(stores, placements), operations, rules)
     const sha256 = blob?.sha256 ?? null
-    if (image.status === 'queued') demandFormats(image)
+    if (image.status === 'queued') {
+      demandFormats(image)
+      demandUnsigned(this.#context.signatures, image)
+    }
     return { plan, sha256, state: [image.status, blob?.id, sha256].join(' ') }
   }
 
@@ -109,9 +113,35 @@ class LocationsPatch {
   }
 }
 
+/** Data at a location is not looked at, so its format has to be told (F16). */
+export function demandToldFormat(disk_format: ImageDocument['disk_format']): void {
+  if (disk_format !== 'auto') return
+  const wish = 'Data at a location is not looked at: say its format instead of auto'
+  throw new TankError('INVALID_REQUEST', `Invalid value for 'disk_format': ${wish}`)
+}
+
 function demandFormats({ container_format, disk_format }: ImageDocument): void {
+  demandToldFormat(disk_format)
   if (container_format !== null && disk_format !== null) return
   throw new TankError('INVALID_REQUEST', 'Set disk_format and container_format of the image first')
+}
+
+/**
+ * Nobody reads the first location of an image before it counts, so no signature would be verified: the
+ * data of a signed image comes another way (SG5).
+ */
+export function demandUnsigned(
+  signatures: Signatures,
+  image: Readonly<Record<string, unknown>>
+): void {
+  const { properties } = image
+  // a patch that signs the image as well has the properties that it will have
+  const isPatched = typeof properties === 'object' && properties !== null
+  if (signatures.demanded(isPatched ? { ...properties } : image) === undefined) return
+  throw new TankError(
+    'INVALID_REQUEST',
+    'The image is signed: add its location by POST /v2/images/{id}/locations, where it is verified, or send its data'
+  )
 }
 
 type Change = (image: ImageDocument) => UpdateImage | undefined | Promise<UpdateImage | undefined>

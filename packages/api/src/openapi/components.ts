@@ -247,7 +247,7 @@ const COMPONENTS = {
           type: 'object',
           required: ['id', 'status', 'links'],
           properties: {
-            id: { ...text('Version'), pattern: '^v2\\.\\d+$' },
+            id: { ...text('Version'), pattern: '^v(?:2\\.\\d+|1\\.[01])$' },
             status: { type: 'string', enum: ['CURRENT', 'SUPPORTED'] },
             links: {
               type: 'array',

@@ -8,7 +8,7 @@ import { docsPage } from './docs-page.ts'
 import type { ApiDocument, ApiOperation } from './document.ts'
 import { TAGS } from './operation.ts'
 
-const DESCRIPTION = `The Image API v2 of this service. Requests under \`/v2\` bring a token, either as \`X-Auth-Token\` or as \`Authorization: Bearer\`; whether they need one, and where it comes from, is the operator's choice. \`/v2.N/…\`, for every version that \`/versions\` lists, is the same as \`/v2/…\`. Errors are JSON, or HTML or plain text for clients that prefer it.`
+const DESCRIPTION = `The Image API v2 of this service. Requests under \`/v2\` bring a token, either as \`X-Auth-Token\` or as \`Authorization: Bearer\`; whether they need one, and where it comes from, is the operator's choice. \`/v2.N/…\`, for every version that \`/versions\` lists, is the same as \`/v2/…\`. Errors are JSON, or HTML or plain text for clients that prefer it. The Image API v1, for older clients, is not described here: the names of its headers are chosen by users.`
 
 const OPTIONS: FastifyDynamicSwaggerOptions = {
   openapi: {

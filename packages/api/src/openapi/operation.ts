@@ -34,6 +34,8 @@ interface Operation {
   readonly answers: Readonly<Record<number, Answer>>
   /** Statuses of errors beside 400, 401, 431, 500 and 503. */
   readonly errors?: readonly number[]
+  /** Errors are `application/problem+json` instead of what clients of the Image API read. */
+  readonly problems?: boolean
 }
 
 const ALWAYS = [400, 401, 431, 500, 503]
@@ -60,13 +62,18 @@ export function content(
   }
 }
 
+/** An answer in one of several media types. */
+export function oneOf(types: Readonly<Record<string, object>>, description: string): Answer {
+  return { description, content: contentOf(types) }
+}
+
 /** An answer in JSON; `schema` may be the name of a component. */
 export function json(schema: Component | object, description: string, headers?: object): Answer {
   const resolved = typeof schema === 'string' ? refTo(schema) : schema
   return content('application/json', resolved, description, headers)
 }
 
-function errorAnswer(status: number): Answer {
+function errorAnswer(status: number, problems: boolean): Answer {
   const headers =
     status === 401
       ? { 'www-authenticate': { type: 'string', description: 'How to ask for a token' } }
@@ -76,9 +83,10 @@ function errorAnswer(status: number): Answer {
   return {
     description: STATUS_CODES[status] ?? 'Error',
     content: contentOf({
-      'application/json': refTo('Error'),
-      'text/html': { type: 'string' },
-      'text/plain': { type: 'string' }
+      ...(problems
+        ? { 'application/problem+json': refTo('Problem') }
+        : { 'application/json': refTo('Error'), 'text/plain': { type: 'string' } }),
+      'text/html': { type: 'string' }
     }),
     ...(headers === undefined ? {} : { headers })
   }
@@ -86,14 +94,14 @@ function errorAnswer(status: number): Answer {
 
 /** The schema of a route of the Image API, for the OpenAPI document. */
 export function operation(described: Operation): FastifySchema {
-  const { tag, answers, errors = [], body, ...rest } = described
+  const { tag, answers, errors = [], problems = false, body, ...rest } = described
   const statuses = [...new Set([...ALWAYS, ...errors])]
   return {
     ...rest,
     tags: [tag],
     ...(body === undefined ? {} : { body: { content: contentOf(body) } }),
     response: {
-      ...Object.fromEntries(statuses.map((status) => [status, errorAnswer(status)])),
+      ...Object.fromEntries(statuses.map((status) => [status, errorAnswer(status, problems)])),
       ...answers
     }
   }

@@ -5,7 +5,7 @@ import { readSmall } from './read-small.ts'
 import type { RemoteAccount } from './remote-account.ts'
 import { type RemoteImage, readRemoteImage } from './remote-image.ts'
 import type { RemoteRequest } from './remote-request.ts'
-import type { Interface, RegionSection } from './remotes-section.ts'
+import { INTERFACES, type Interface, type RegionSection } from './remotes-section.ts'
 
 /** An image that has data, as its own service says. */
 export interface ActiveRemoteImage extends RemoteImage {
@@ -92,11 +92,15 @@ export class RemoteRegion {
 
   /** Where the image is: as the configuration says, else as the catalogue of the account. */
   async #url({ interface: name, imageId }: Asked): Promise<string> {
-    const base = this.#section.endpoints[name] ?? (await this.#fromCatalogue(name))
+    const known = INTERFACES.find((each) => each === name)
+    const base =
+      known === undefined
+        ? undefined
+        : (this.#section.endpoints[known] ?? (await this.#fromCatalogue(known)))
     if (base === undefined) {
       throw new TankError(
         'INVALID_REQUEST',
-        `Region '${this.#name}' has no image service at its interface '${name}'`
+        `Region '${this.#name}' has no image service at its interface '${name.slice(0, 64)}'`
       )
     }
     return `${base.replace(/\/+$/, '').replace(/\/v2(\.\d+)?$/, '')}/v2/images/${imageId}`

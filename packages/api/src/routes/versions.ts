@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ApiConfig } from '../config.ts'
-import { linkBase, versionDocument } from '../http/version-document.ts'
+import { type ApiVersions, linkBase, versionDocument } from '../http/version-document.ts'
 import { refTo } from '../openapi/components.ts'
 
 const describe = (operationId: string, summary: string, status: number) => ({
@@ -22,10 +22,10 @@ const FURTHER = ['HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE']
 export function versionRoutes(
   app: FastifyInstance,
   config: ApiConfig,
-  minors: readonly number[]
+  versions: ApiVersions
 ): void {
   const document = (request: FastifyRequest) =>
-    versionDocument(linkBase(request, config.publicEndpoint), minors)
+    versionDocument(linkBase(request, config.publicEndpoint), versions)
   app.get(
     '/versions',
     { schema: describe('listVersions', 'List the versions of the Image API', 200) },

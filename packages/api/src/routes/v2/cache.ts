@@ -1,8 +1,8 @@
 import { isTankError, TankError } from '@tank/model'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { CachedFile } from '../../cache/cache-folder.ts'
 import type { CacheParts } from '../../cache/open-cache.ts'
+import { demandCache, shownFile } from '../../cache/shown.ts'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { registryCaller } from '../../identity/caller.ts'
@@ -110,16 +110,6 @@ const SCHEMAS = {
   })
 }
 
-const seconds = (time: Date | undefined) => (time === undefined ? 0 : time.getTime() / 1000)
-
-const shown = ({ id, hits, accessed, modified, size }: CachedFile) => ({
-  image_id: id,
-  hits,
-  last_accessed: seconds(accessed),
-  last_modified: seconds(modified),
-  size
-})
-
 /** What a request wants to be cleared (K5). */
 function clearTarget(request: FastifyRequest): {
   readonly cache: boolean
@@ -136,10 +126,7 @@ function clearTarget(request: FastifyRequest): {
 /** The cache of this node (R21–R24, K1–K8). */
 export function cacheRoutes(app: FastifyInstance, context: ApiContext): void {
   const { registry, policy } = context
-  const enabled = (): CacheParts => {
-    if (context.cache !== undefined) return context.cache
-    throw new TankError('NOT_FOUND', 'This service keeps no cache of images')
-  }
+  const enabled = () => demandCache(context)
   wholeRoutes(app, context, enabled)
 
   app.put<{ Params: ImageParams }>(
@@ -200,7 +187,7 @@ function wholeRoutes(
     policy.demand(request.caller, 'cache_list')
     const { images } = enabled()
     const cached = await images.list()
-    return { cached_images: cached.map(shown), queued_images: await images.folder.queue.ids() }
+    return { cached_images: cached.map(shownFile), queued_images: await images.folder.queue.ids() }
   })
 
   app.delete('/cache', { schema: SCHEMAS.clear }, async (request, reply) => {

@@ -2,12 +2,11 @@ import { type ImageData, TankError } from '@tank/model'
 import { disconnectSignal } from '@tank/service'
 import type { ByteRange } from '@tank/store'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { CacheRequest } from '../../cache/image-cache.ts'
 import type { ApiContext } from '../../context.ts'
-import { BlobReader } from '../../download/blob-reader.ts'
 import { notModified, rangeAllowed, type Validators } from '../../download/conditional.ts'
+import { openData } from '../../download/open-data.ts'
 import { parseContentRange, parseRange } from '../../download/range.ts'
-import { type DataReader, sendSource } from '../../download/send-source.ts'
+import { sendSource } from '../../download/send-source.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { type Caller, registryCaller } from '../../identity/caller.ts'
 import { content, nothing, operation } from '../../openapi/operation.ts'
@@ -98,15 +97,6 @@ function dataHeaders(reply: FastifyReply, md5: string | null, validators: Valida
   if (md5 !== null) reply.header('content-md5', md5)
 }
 
-/** Settles when the data can be sent. It was decided before that the caller gets it (K9). */
-async function openData(context: ApiContext, request: CacheRequest): Promise<DataReader> {
-  const cached = await context.cache?.images.open(request)
-  if (cached !== undefined) return cached
-  const reader = new BlobReader(context.reading, request)
-  await reader.open()
-  return reader
-}
-
 /** Download of image data (R8, B1–B13). */
 export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
   const { registry, config, policy } = context
@@ -125,8 +115,10 @@ export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
       etag: blob.sha256 === null ? undefined : `"${blob.sha256}"`,
       lastModified: new Date(blob.completed_at)
     }
-    dataHeaders(reply, blob.md5, validators)
-    if (notModified(request.headers, validators)) return reply.code(304).send()
+    if (notModified(request.headers, validators)) {
+      dataHeaders(reply, blob.md5, validators)
+      return reply.code(304).send()
+    }
     const range = wantedRange(request, blob.size, validators)
     const status = range === undefined ? 200 : 206
     const length = range?.length ?? blob.size
@@ -135,9 +127,12 @@ export function downloadRoute(app: FastifyInstance, context: ApiContext): void {
       const last = range.offset + range.length - 1
       headers['content-range'] = `bytes ${range.offset}-${last}/${blob.size}`
     }
-    if (request.method === 'HEAD') return reply.code(status).headers(headers).send()
     const signal = disconnectSignal(reply)
-    const reader = await openData(context, { data, range, prefer, signal, log: request.log })
+    const wanted = { data, range, prefer, signal, log: request.log }
+    const reader = request.method === 'HEAD' ? undefined : await openData(context, wanted)
+    // an error has none of them
+    dataHeaders(reply, blob.md5, validators)
+    if (reader === undefined) return reply.code(status).headers(headers).send()
     await sendSource(reply, status, headers, reader, config.transfers.stallSeconds)
     return reply
   }

@@ -1,14 +1,16 @@
 import type { RawDocument } from '@tank/client'
-import { type ImageDocument, TankError } from '@tank/model'
+import type { ImageDocument } from '@tank/model'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { refuseBody } from '../../http/bodies.ts'
 import { parseJsonBody, parseJsonObject } from '../../http/json.ts'
+import { queryOf } from '../../http/query.ts'
 import { linkBase } from '../../http/version-document.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { applyPatch } from '../../images/apply-patch.ts'
 import { patchDialect, readPatch } from '../../images/json-patch.ts'
 import { newImage } from '../../images/new-image.ts'
+import { removeImage } from '../../images/remove-image.ts'
 import { askedBy, shownTo } from '../../images/shown-properties.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
 import { withLocations } from '../../locations/attributes.ts'
@@ -16,7 +18,7 @@ import { patchWithLocations } from '../../locations/patch.ts'
 import { pageOf, refTo } from '../../openapi/components.ts'
 import { json, nothing, operation } from '../../openapi/operation.ts'
 import { imageParams, listQuery } from '../../openapi/parameters.ts'
-import { pageTail, queryOf } from './page-links.ts'
+import { pageTail } from './page-links.ts'
 
 const text = (description: string) => ({ type: 'string', description })
 
@@ -160,20 +162,7 @@ export function imageRoutes(app: FastifyInstance, context: ApiContext): void {
     '/images/:id',
     { onRequest: refuseBody, schema: deleteSchema },
     async (request, reply) => {
-      const { caller } = request
-      const { id } = request.params
-      await context.images.delete(registryCaller(request), id, (image) => {
-        policy.demand(caller, 'delete_image', image)
-        if (image.protected) {
-          throw new TankError(
-            'IMAGE_PROTECTED',
-            `Image ${image.id} is protected and cannot be deleted.`
-          )
-        }
-      })
-      context.running.abort(id, new TankError('IMAGE_GONE', 'The image was deleted'))
-      context.collector.nudge()
-      await context.cache?.images.forget(id)
+      await removeImage(context, request, request.params.id)
       return reply.code(204).send()
     }
   )

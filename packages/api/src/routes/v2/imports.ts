@@ -7,7 +7,7 @@ import { parseJsonObject } from '../../http/json.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { credentialOf } from '../../identity/credentials.ts'
 import { parseDocument } from '../../images/mutate.ts'
-import type { Change, ImportMethod } from '../../imports/import-method.ts'
+import type { Found, ImportMethod } from '../../imports/import-method.ts'
 import { IMPORT_METHODS, offeredMethods } from '../../imports/import-methods.ts'
 import { type ImportRequest, readImport } from '../../imports/import-request.ts'
 import { listOf, refTo } from '../../openapi/components.ts'
@@ -65,13 +65,13 @@ function demandRoom(image: ImageDocument, name: string, { from }: ImportMethod):
 
 type Request = FastifyRequest<{ Params: ImageParams }>
 
-/** What the image becomes along with its import, where the method says that. */
+/** What there is to import elsewhere, where the method looks for it. */
 async function lookElsewhere(
   { config, remotes, policy, protections }: ApiContext,
   request: Request,
   method: ImportMethod,
   wanted: ImportRequest
-): Promise<Change | undefined> {
+): Promise<Found | undefined> {
   const { imports, limits, identity, imageSizeCap: cap } = config
   return method.look?.({
     remotes,
@@ -101,11 +101,16 @@ async function askForImport(context: ApiContext, request: Request): Promise<void
   const plan = method.plan({ stores, image, request: wanted, header })
   if (plan === undefined) return
   const operation = { ...plan, id: randomUUID(), image_id: image.id, from: method.from }
-  const changeOf = await lookElsewhere(context, request, method, wanted)
-  if (changeOf === undefined) await registry.enqueue(caller, operation)
-  else {
+  const found = await lookElsewhere(context, request, method, wanted)
+  if (found === undefined) await registry.enqueue(caller, operation)
+  else if ('failure' in found) {
+    const { failure } = found
+    request.log.warn({ err: failure, imageId: image.id }, 'an import cannot be done')
+    const { outside: _, ...without } = operation
+    await registry.enqueue(caller, { ...without, failure: failure.message })
+  } else {
     await images.write(caller, image.id, (raw) => {
-      const change = { version: raw.version, fields: changeOf(parseDocument(raw)) }
+      const change = { version: raw.version, fields: found.change(parseDocument(raw)) }
       return registry.enqueue(caller, { ...operation, change })
     })
   }

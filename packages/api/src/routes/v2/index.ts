@@ -4,7 +4,6 @@ import type { ApiContext } from '../../context.ts'
 import { leaveBodiesAlone, readBodiesWhole } from '../../http/bodies.ts'
 import { compressJson } from '../../http/compress.ts'
 import { v2ErrorHandler } from '../../http/v2-errors.ts'
-import { registerIdentity } from '../../identity/register-identity.ts'
 import { onlyDescribe } from '../../openapi/operation.ts'
 import { actionRoutes } from './actions.ts'
 import { cacheRoutes } from './cache.ts'
@@ -22,17 +21,11 @@ import { tagRoutes } from './tags.ts'
 import { taskRoutes } from './tasks.ts'
 import { uploadRoute } from './upload.ts'
 
-/** The Image API v2, in a scope of its own: identity, error bodies, body parsing. */
+/** The Image API v2, in a scope of its own: error bodies, body parsing. */
 export function v2Routes(context: ApiContext): FastifyPluginAsync {
   return async (app) => {
     app.setErrorHandler(v2ErrorHandler)
     onlyDescribe(app)
-    await registerIdentity(app, context.config.identity, context.registry)
-    app.decorateRequest('sees', {
-      getter() {
-        return context.policy.sees(this.caller)
-      }
-    })
     app.setNotFoundHandler((request) => {
       throw notFoundError(app, request.method, request.url)
     })

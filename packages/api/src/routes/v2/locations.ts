@@ -8,6 +8,7 @@ import { isService, registryCaller } from '../../identity/caller.ts'
 import { parseDocument } from '../../images/mutate.ts'
 import { storeForLocation } from '../../locations/find-store.ts'
 import { locationInput, normalDigest, readLocation } from '../../locations/input.ts'
+import { demandToldFormat } from '../../locations/patch.ts'
 import { shownLocations } from '../../locations/shown.ts'
 import { refTo } from '../../openapi/components.ts'
 import { json, nothing, operation } from '../../openapi/operation.ts'
@@ -61,6 +62,7 @@ export function locationRoutes(app: FastifyInstance, context: ApiContext): void 
       if (image.status !== 'queued')
         throw new TankError('IMAGE_STATE', `The image is ${image.status}, it takes no location`)
       policy.demand(request.caller, 'add_image_location', image)
+      demandToldFormat(image.disk_format)
       const store = storeForLocation(stores, given.url, isService(request.caller))
       const location = { ...given, validation: normalDigest(given.validation) }
       const placement = { id: randomUUID(), store, key: location.url, role: 'external' } as const

@@ -1,10 +1,10 @@
 import {
   CONTAINER_FORMATS,
-  DISK_FORMATS,
   IMAGE_STATUSES,
   LIMITS,
   MEMBER_STATUSES,
-  VISIBILITIES
+  VISIBILITIES,
+  WRITTEN_DISK_FORMATS
 } from '@tank/model'
 
 const UUID_PATTERN =
@@ -33,7 +33,9 @@ const imageProperties = {
     items: { type: 'string', maxLength: LIMITS.tagLength }
   },
   container_format: maybeText('Format of the container', { enum: [null, ...CONTAINER_FORMATS] }),
-  disk_format: maybeText('Format of the disk', { enum: [null, ...DISK_FORMATS] }),
+  disk_format: maybeText('Format of the disk; auto: what the data is found to be', {
+    enum: [null, ...WRITTEN_DISK_FORMATS]
+  }),
   min_disk: { type: 'integer', description: 'Gigabytes of disk needed to boot the image' },
   min_ram: { type: 'integer', description: 'Megabytes of memory needed to boot the image' },
   size: { type: ['null', 'integer'], description: 'Bytes of the image file', ...readOnly },

@@ -42,7 +42,7 @@ export function stageRoute(app: FastifyInstance, context: ApiContext): void {
       demandSize(announced, config.imageSizeCap)
       const { name: storeName, store, weight } = stagingStore(config, stores)
       const keepSeconds = config.imports.stagingHours * SECONDS
-      const target = { imageId: image.id, storeName, store, weight }
+      const target = { imageId: image.id, storeName, store, weight, declared: undefined }
       await takeBody(context, request, { ...target, kind: STAGE, announced, keepSeconds })
       return reply.code(204).send()
     }

@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import { type CreateImage, type RegistryCaller, TankError, type TaskDocument } from '@tank/model'
+import { TankError, type TaskDocument } from '@tank/model'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
 import { parseJsonObject } from '../../http/json.ts'
+import { queryOf } from '../../http/query.ts'
 import { linkBase } from '../../http/version-document.ts'
 import { registryCaller } from '../../identity/caller.ts'
 import { newImage } from '../../images/new-image.ts'
+import { takeBack } from '../../images/remove-image.ts'
 import { offeredMethods } from '../../imports/import-methods.ts'
 import { readTaskInput } from '../../imports/task-input.ts'
 import { webDownload } from '../../imports/web-download.ts'
 import { pageOf, refTo } from '../../openapi/components.ts'
 import { json, operation } from '../../openapi/operation.ts'
 import { taskListQuery, taskParams } from '../../openapi/parameters.ts'
-import { pageLinks, queryOf } from './page-links.ts'
+import { pageLinks } from './page-links.ts'
 
 const METHOD = 'web-download'
 
@@ -101,27 +103,11 @@ async function importImage(context: ApiContext, request: FastifyRequest): Promis
     const { from } = webDownload
     await registry.enqueue(caller, { ...plan, id, image_id: image.id, from, input })
   } catch (error) {
-    await forget(context, caller, image, request)
+    await takeBack(context, request, image.id)
     throw error
   }
   context.workAsked()
   return id
-}
-
-/** An image whose import was refused is not left behind. */
-async function forget(
-  { registry, images }: ApiContext,
-  caller: RegistryCaller,
-  image: CreateImage,
-  request: FastifyRequest
-): Promise<void> {
-  const { id } = image
-  try {
-    if (image.protected === true) await images.update(caller, id, () => ({ protected: false }))
-    await registry.deleteImage(caller, id)
-  } catch (err) {
-    request.log.warn({ err, imageId: id }, 'the image of a refused task is left')
-  }
 }
 
 /** Background work of all images, and the older way to import one (R19, R20). */

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream'
+import type { RawDocument } from '@tank/client'
 import { type ImageDocument, isTankError, TankError } from '@tank/model'
 import { bodyRateGuard, sendContinue } from '@tank/service'
 import { isWritable, type WritableStore } from '@tank/store'
@@ -53,11 +55,11 @@ export function announcedSize(request: FastifyRequest): number | undefined {
   return Number(own)
 }
 
-function targetStore(
+/** A store that takes images, and its name: the default one unless a name is given. */
+export function targetStore(
   context: ApiContext,
-  request: FastifyRequest
+  wished?: string | string[]
 ): { readonly name: string; readonly store: WritableStore } {
-  const wished = request.headers['x-image-meta-store']
   const name = typeof wished === 'string' && wished !== '' ? wished : (context.stores.default ?? '')
   const store = context.stores.get(name)
   if (store === undefined) {
@@ -91,19 +93,20 @@ export function demandSize(announced: number | undefined, cap: number): void {
 
 type Taken = Omit<IngestRequest, 'caller' | 'body' | 'log' | 'signal' | 'onBegin'>
 
-/** Takes the body of a request in, in the words of who sent it when that fails. */
+/** Takes data in that a request brings, in the words of who sent it when that fails. */
 export async function takeBody(
   context: ApiContext,
   request: FastifyRequest,
-  taken: Taken
-): Promise<void> {
+  taken: Taken,
+  body: Readable = request.raw
+): Promise<RawDocument> {
   const { minimumRate } = context.config.transfers
   const guard = bodyRateGuard(request, { bytesPerSecond: minimumRate })
   try {
-    await ingest(context.ingest, {
+    return await ingest(context.ingest, {
       ...taken,
       caller: registryCaller(request),
-      body: request.raw,
+      body,
       log: request.log,
       signal: guard.signal,
       onBegin: () => sendContinue(request)
@@ -130,14 +133,21 @@ export function uploadRoute(app: FastifyInstance, context: ApiContext): void {
     { onRequest: async (request) => demandOctets(request), config: { lateContinue: true }, schema },
     async (request, reply) => {
       const announced = announcedSize(request)
-      const { name, store } = targetStore(context, request)
+      const { name, store } = targetStore(context, request.headers['x-image-meta-store'])
       const raw = await registry.getImage(registryCaller(request), request.params.id)
       const image = parseDocument(raw)
       policy.demand(request.caller, 'upload_image', image)
       demandReady(image, announced, config.imageSizeCap)
       const signature = context.signatures.demanded(image)
       const weight = context.stores.entry(name)?.weight
-      const target = { imageId: image.id, storeName: name, store, weight, signature }
+      const target = {
+        imageId: image.id,
+        storeName: name,
+        store,
+        weight,
+        signature,
+        declared: image
+      }
       await takeBody(context, request, { ...target, kind: UPLOAD, announced })
       return reply.code(204).send()
     }
