@@ -71,6 +71,8 @@ export const EXIT = {
   notFound: 3,
   refused: 4,
   unreachable: 5,
+  unsafe: 6,
+  undecided: 7,
   interrupted: 130
 } as const
 
@@ -132,27 +134,44 @@ export function commandHelp(name: string, summary: string, command: Command): st
   ].join('\n')
 }
 
+function optionsOf(flags: Readonly<Record<string, Flag>>): ParseArgsConfig['options'] {
+  return Object.fromEntries(
+    Object.entries(flags).map(([name, { type, short, multiple = false }]) => [
+      name,
+      { type, multiple, ...(short === undefined ? {} : { short }) }
+    ])
+  )
+}
+
+/** Where the first word stands that is neither a flag nor the value of one; -1 without such. */
+export function firstWordAt(args: readonly string[], flags: Command['flags']): number {
+  const { tokens } = parseArgs({
+    args: [...args],
+    options: optionsOf(flags),
+    allowPositionals: true,
+    strict: false,
+    tokens: true
+  })
+  return tokens.find(({ kind }) => kind === 'positional')?.index ?? -1
+}
+
 /** Reads the flags of a command; throws a `UsageError` for what it does not know. */
 export function parseCommand(
   name: string,
   command: Command,
   args: readonly string[]
 ): Pick<CommandCall, 'values' | 'words'> {
-  const options: ParseArgsConfig['options'] = { help: { type: 'boolean', short: 'h' } }
-  for (const [flag, { type, short, multiple = false }] of Object.entries(command.flags)) {
-    options[flag] = { type, multiple, ...(short === undefined ? {} : { short }) }
-  }
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
-      options,
+      options: optionsOf({ ...command.flags, help: FLAGS.help }),
       allowPositionals: command.words !== undefined,
       strict: true
     })
     return { values: values as FlagValues, words: positionals }
-  } catch (cause) {
-    const message = cause instanceof Error ? (cause.message.split('. ')[0] ?? '') : String(cause)
-    throw new UsageError(`${message}. See tank ${name} --help.`, { cause })
+  } catch (error) {
+    const message = error instanceof Error ? error.message.split('. ')[0] : String(error)
+    throw new UsageError(`${message}. See tank ${name} --help.`)
   }
 }
 

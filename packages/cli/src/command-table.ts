@@ -8,6 +8,8 @@ export interface CommandEntry {
 
 export interface Section {
   readonly title: string
+  /** Flags may stand before their names, too. */
+  readonly flagsFirst?: true
   /** Their summaries by name; a name of two words is a command of a family. */
   readonly commands: Readonly<Record<string, CommandEntry>>
 }
@@ -30,6 +32,10 @@ export const SECTIONS: readonly Section[] = [
       pull: {
         summary: 'Brings the bytes of an image into a file or to standard output.',
         load: async () => (await import('./image/pull.ts')).pull
+      },
+      inspect: {
+        summary: 'Says what a disk image is, and whether it is safe to open.',
+        load: async () => (await import('./inspect/inspect.ts')).inspect
       },
       login: {
         summary: 'Notes where a service is, and a token for it.',
@@ -167,6 +173,18 @@ export const SECTIONS: readonly Section[] = [
           'Looks after the stores: what they hold (list), whether they work (check), orphans (gc).',
         load: async () => (await import('./commands/store.ts')).store
       },
+      gc: {
+        summary: 'Deletes what lies in the stores and belongs to no image; the same as store gc.',
+        load: async () => (await import('./commands/store.ts')).gcCommand
+      },
+      scrub: {
+        summary: 'Reads all bytes back and compares them with what the registry says of them.',
+        load: async () => (await import('./commands/scrub.ts')).scrub
+      },
+      restore: {
+        summary: 'Brings back deleted images that still wait for it, or lists them.',
+        load: async () => (await import('./commands/restore.ts')).restoreCommand
+      },
       token: {
         summary:
           'Makes (create), shows (list) and ends (revoke) tokens for identity mode "tokens".',
@@ -175,6 +193,68 @@ export const SECTIONS: readonly Section[] = [
       'check-config': {
         summary: 'Checks the configuration and says everything that is wrong with it.',
         load: async () => (await import('./commands/check-config.ts')).checkConfig
+      }
+    }
+  },
+  {
+    title: 'Classic commands, of the Image API v1',
+    flagsFirst: true,
+    commands: {
+      add: {
+        summary: 'Makes an image, with the bytes of standard input.',
+        load: async () => (await import('./classic/add.ts')).add
+      },
+      update: {
+        summary: 'Changes an image; its properties become those that are named.',
+        load: async () => (await import('./classic/update.ts')).update
+      },
+      delete: {
+        summary: 'Deletes an image.',
+        load: async () => (await import('./classic/delete.ts')).deleteCommand
+      },
+      index: {
+        summary: 'Lists images in pages.',
+        load: async () => (await import('./classic/list.ts')).index
+      },
+      details: {
+        summary: 'Lists images with all that is known of each.',
+        load: async () => (await import('./classic/list.ts')).details
+      },
+      show: {
+        summary: 'Shows an image.',
+        load: async () => (await import('./classic/list.ts')).show
+      },
+      clear: {
+        summary: 'Deletes all images.',
+        load: async () => (await import('./classic/delete.ts')).clear
+      },
+      'image-members': {
+        summary: 'Shows whom an image is shared with.',
+        load: async () => (await import('./classic/members.ts')).imageMembers
+      },
+      'member-images': {
+        summary: 'Shows what is shared with a project.',
+        load: async () => (await import('./classic/members.ts')).memberImages
+      },
+      'member-add': {
+        summary: 'Shares an image with a project.',
+        load: async () => (await import('./classic/members.ts')).memberAdd
+      },
+      'member-delete': {
+        summary: 'Ends that.',
+        load: async () => (await import('./classic/members.ts')).memberDelete
+      },
+      'members-replace': {
+        summary: 'Shares an image with one project and no other.',
+        load: async () => (await import('./classic/members.ts')).membersReplace
+      },
+      'cache-manage': {
+        summary: 'Looks after the cache of a node.',
+        load: async () => (await import('./classic/cache.ts')).cacheManage
+      },
+      upload: {
+        summary: 'Makes a public image of a file.',
+        load: async () => (await import('./classic/upload.ts')).upload
       }
     }
   },

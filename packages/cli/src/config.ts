@@ -1,5 +1,11 @@
 import { basename } from 'node:path'
-import { apiConfigSchema, checkAccess, checkRemotes, checkSignatures } from '@tank/api/config'
+import {
+  apiConfigSchema,
+  checkAccess,
+  checkInspection,
+  checkRemotes,
+  checkSignatures
+} from '@tank/api/config'
 import { registryConfigSchema } from '@tank/registry/config'
 import { type ConfigLayer, checkTls, loadConfig, mutualTlsSection, tlsSection } from '@tank/service'
 import { type Static, Type } from 'typebox'
@@ -134,6 +140,7 @@ export function readConfig<K extends keyof typeof schemas>(
         checkAccess(api, below)
         checkSignatures(api.signatures, below)
         checkRemotes(api, below)
+        checkInspection(api.inspection, below)
       }
       // the key of another server may well be out of our reach
       const own = kind === 'registry' ? 'registry' : 'api'

@@ -19,6 +19,8 @@ interface Lock {
 }
 
 const LOCK = 'tank.lock'
+/** The file that only a directory has in which a Tank was. */
+export const INSTANCE = 'instance'
 const TOUCH_MS = 5000
 const STALE_MS = 20_000
 
@@ -104,7 +106,7 @@ async function lockFolder(dataDir: string, waitMs: number): Promise<() => Promis
 }
 
 async function instanceOf(dataDir: string): Promise<string> {
-  const path = join(dataDir, 'instance')
+  const path = join(dataDir, INSTANCE)
   const found = await readFile(path, 'utf8').catch(() => '')
   if (found.trim() !== '') return found.trim()
   const made = `${hostname()}/${randomBytes(6).toString('hex')}`

@@ -42,6 +42,9 @@ export function toText(json: string): string {
   return `${text.replaceAll(CONTROL, ' ')}\n`
 }
 
+/** One for all loggers of the process. */
+let lines: ReturnType<typeof createOutput> | undefined
+
 /**
  * The log goes to stderr: JSON lines, every request among them. On a terminal it is text, and only
  * what needs attention, so that the start-up text stays readable.
@@ -49,8 +52,7 @@ export function toText(json: string): string {
 export function openLog(level: LogLevel, name: string): FastifyBaseLogger {
   const isTerminal = process.stderr.isTTY === true
   const chosen = level === 'auto' ? (isTerminal ? 'warn' : 'info') : level
-  const output = isTerminal
-    ? { write: (line: string) => void process.stderr.write(toText(line)) }
-    : createOutput(process.stderr.fd)
+  if (!isTerminal) lines ??= createOutput(process.stderr.fd)
+  const output = lines ?? { write: (line: string) => void process.stderr.write(toText(line)) }
   return createLogger({ level: chosen, name }, output)
 }

@@ -8,6 +8,8 @@ const EXIT_CODES = [
   [String(EXIT.notFound), 'there is no such image, or several'],
   [String(EXIT.refused), 'the service does not know the caller, or does not let it'],
   [String(EXIT.unreachable), 'no service answers'],
+  [String(EXIT.unsafe), 'tank inspect: the image is unsafe'],
+  [String(EXIT.undecided), 'tank inspect: not all was seen that has to be seen'],
   [String(EXIT.interrupted), 'interrupted by Ctrl-C']
 ]
 

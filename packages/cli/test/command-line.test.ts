@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from '
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { EXIT } from '../src/command-line.ts'
 import { readConfig } from '../src/config.ts'
 import { explain } from '../src/explain.ts'
 import { main, storeLoader } from '../src/index.ts'
@@ -33,12 +34,15 @@ t.test('help and version', async (t) => {
     t.match(shown, { code: 0, out: new RegExp(`^tank ${name}`) }, name)
     t.equal((await call(['help', name])).out, shown.out)
   }
+  const { out } = await call(['help'])
+  for (const code of Object.values(EXIT)) t.match(out, new RegExp(`^  ${code} `, 'm'))
   t.match(await call(['version']), { code: 0, out: /^tank \d+\.\d+\.\d+, Node v/ })
 })
 
 t.test('mistakes are told in one sentence, exit code 2', async (t) => {
   t.match(await call(['serv']), { code: 2, err: /no command "serv"/ })
   t.match(await call(['serve', '--prot', '1']), { code: 2, err: /'--prot'.*tank serve --help/ })
+  t.notMatch((await call(['serve', '--prot', '1'])).err, 'because')
   t.match(await call(['serve', '--port', 'abc']), { code: 2, err: /--port needs a number/ })
   t.match(await call(['serve', 'x']), { code: 2, err: /tank serve --help/ })
   t.match(await call(['db', 'drop']), { code: 2, err: /tank db migrate or tank db status/ })

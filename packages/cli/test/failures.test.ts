@@ -6,6 +6,8 @@ import { createServer as createHttp } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { TankClientError } from '@tank/client'
 import t from 'tap'
 import { toCommandError } from '../src/remote/failures.ts'
@@ -121,6 +123,35 @@ t.test('disks that are full, here and there', async (t) => {
   )
   const there = await tank(['push', file, '--url', `http://127.0.0.1:${port}`])
   t.match(there, { code: 1, err: /has no room for it: The store is full. Delete images/ })
+})
+
+t.test(
+  'what is printed to a disk that is full has failed, whatever printed it',
+  {
+    skip: !existsSync('/dev/full') && 'no /dev/full'
+  },
+  async (t) => {
+    for (const args of [
+      ['help'],
+      ['completion', 'bash'],
+      ['inspect', process.execPath, '-o', 'json']
+    ]) {
+      const program = start(args, ['pipe', openSync('/dev/full', 'w'), 'pipe'])
+      const [err, [code]] = await Promise.all([
+        text(program.stderr as Readable),
+        once(program, 'close')
+      ])
+      t.match([code, err], [1, /^tank: the result could not be written: ENOSPC/], args.join(' '))
+    }
+  }
+)
+
+t.test('nobody who reads what is told is no failure, and ends no push', async (t) => {
+  const program = start(['push', '-', '--name', 'unheard'], ['pipe', 'pipe', 'pipe'])
+  for (const stream of [program.stdout, program.stderr]) stream?.destroy()
+  program.stdin?.end(bytes)
+  t.match(await once(program, 'close'), [0])
+  t.ok((await names()).includes('unheard'))
 })
 
 t.test('a file that may not be written', async (t) => {

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
-import { startService, tank } from './service.ts'
+import { type Answers, startService, tank } from './service.ts'
 
 t.setTimeout(120_000)
 
@@ -13,8 +13,27 @@ const asB = { env: service.env('B') }
 const asAdmin = { env: service.env('admin') }
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n$/
 
+/** A sound qcow2 image with an empty disk of 1 MiB, and bytes that nobody reads. */
+function openQcow2(): Buffer {
+  const image = Buffer.alloc(4 * 65536)
+  image.write('QFI\xfb', 'latin1')
+  const words: [number, number][] = [
+    [4, 3],
+    [20, 16],
+    [28, 1 << 20],
+    [36, 1],
+    [44, 3 * 65536],
+    [52, 65536],
+    [56, 1],
+    [96, 4],
+    [100, 104]
+  ]
+  for (const [at, value] of words) image.writeUInt32BE(value, at)
+  return Buffer.concat([image, randomBytes(37_860)])
+}
+
 const bytes = randomBytes(300_000)
-const qcow2 = Buffer.concat([Buffer.from('QFI\xfb', 'latin1'), bytes])
+const qcow2 = openQcow2()
 
 t.test('push makes an image of a file, pull brings it back', async (t) => {
   const dir = t.testdir()
@@ -57,6 +76,15 @@ t.test('- is standard input and standard output, of any length', async (t) => {
   t.match(await tank(['push', '-'], { ...asA, input }), { code: 2, err: /--name NAME/ })
   const empty = await tank(['push', '-', '--name', 'nothing'], asA)
   t.match(empty, { code: 0, err: /nothing is active: 0 B/ }, 'an empty one')
+})
+
+t.test('push leaves to Tank what only the end of a pipe tells', async (t) => {
+  const input = [bytes.subarray(0, 100_000), bytes.subarray(100_000)]
+  const args = ['push', '-', '--name', 'told later', '-o', 'value', '-c', 'disk_format']
+  const pushed = await tank(args, { ...asA, input })
+  t.match(pushed, { code: 0, out: 'raw\n' }, pushed.err)
+  t.notMatch(pushed.err, /taken as/)
+  t.match(await tank(['image', 'delete', 'told later', '--yes'], asA), { code: 0 })
 })
 
 t.test('a push that fails leaves no image', async (t) => {
@@ -104,6 +132,19 @@ t.test('create, upload, set, tag, untag', async (t) => {
   t.match(await tank(['image', 'show', 'renamed'], asA), { code: 3 })
 })
 
+t.test('what was done is no mistake because of a field that is not there', async (t) => {
+  const shown = ['-o', 'value', '-c', 'absent,name']
+  const told = { code: 0, err: /^There is no field "absent"\. There are: .*\bname\b/m }
+  const pushed = await tank(['push', '-', '--name', 'one', ...shown], { ...asA, input: bytes })
+  t.match(pushed, { ...told, out: '\none\n' })
+  const changed = await tank(['image', 'set', 'one', '--name', 'two', ...shown], asA)
+  t.match(changed, { ...told, out: '\ntwo\n' })
+  const made = await tank(['image', 'create', 'three', ...shown], asA)
+  t.match(made, { ...told, out: '\nthree\n' })
+  t.match(await tank(['image', 'show', 'three', ...shown], asA), { code: 2, out: '' })
+  t.match(await tank(['image', 'delete', 'two', 'three', '--yes'], asA), { code: 0 })
+})
+
 t.test('forms of a result', async (t) => {
   const list = async (...args: string[]) => (await tank(['image', 'list', ...args], asA)).out
   const rows = (await list('--sort', 'name:asc')).split('\n')
@@ -145,6 +186,10 @@ t.test('names that several images have, that none has, that steer a terminal', a
   const both = ['00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000002']
   const unasked = await tank(['image', 'delete', ...both], asA)
   t.match(unasked, { code: 2, err: /Delete these 2 images\? Nobody is at a terminal/ })
+  const answers: Answers = [['Delete these 2 images? [y/N] ', 'n']]
+  const denied = await tank(['image', 'delete', ...both], { ...asA, answers })
+  t.match(denied, { code: 1, err: /nothing was deleted/ })
+  t.equal(denied.err.match(/0{8}-/g)?.length, 2, 'each is named once')
   t.match(await tank(['image', 'delete', ...both, 'nobody', '--yes'], asA), { code: 3 })
   t.equal((await tank(['image', 'show', both[0] ?? ''], asA)).code, 0, 'all or none')
   t.equal((await tank(['image', 'delete', ...both, '--yes'], asA)).code, 0)

@@ -1,6 +1,6 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { type Answers, startService, tank } from './service.ts'
@@ -113,4 +113,13 @@ t.test('a file that others can read, or that is broken', async (t) => {
   const broken = await tank(['image', 'list'], { env })
   t.match(broken, { code: 2, err: /config.yaml: line \d is no YAML/ })
   t.notMatch(faulty.err + broken.err, /canary/)
+})
+
+t.test('certificates are noted so that they are found from every folder', async (t) => {
+  const { env, read } = freshHome(t)
+  const file = join(t.testdir({ 'ca.pem': '' }), 'ca.pem')
+  const flags = ['--url', TANK_URL, '--cacert', relative(process.cwd(), file), '--token-stdin']
+  const done = await tank(['login', ...flags], { env, input: Buffer.from(token) })
+  t.equal(done.code, 0, done.err)
+  t.equal(read().profiles.default.caFile, file)
 })

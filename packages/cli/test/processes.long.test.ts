@@ -30,7 +30,7 @@ function workersOf(pid: number): number[] {
     .filter((each) => readFileSync(`/proc/${each}/cmdline`, 'utf8').includes('worker.js'))
 }
 
-t.test('a worker that dies is replaced; the main process takes all with it', async (t) => {
+t.test('V1-50: a worker that dies is replaced; the main process takes all with it', async (t) => {
   const dataDir = join(folder(t), 'data')
   const program = await serve(dataDir, '--workers', '2')
   const pid = program.child.pid ?? 0

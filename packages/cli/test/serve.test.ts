@@ -58,6 +58,8 @@ async function stopInTransfer(t: Test, program: Program): Promise<void> {
   })
   const uploading = upload(program.url, id, slow)
   while ((await statusOf(program.url, id)) !== 'saving') await sleep(20)
+  // as when Ctrl-C ends what its output is piped to
+  for (const stream of [program.child.stdout, program.child.stderr]) stream?.destroy()
   program.child.kill('SIGINT')
   t.equal((await uploading).status, 204, 'stopping lets a transfer finish')
   t.equal(await program.exit, 0)

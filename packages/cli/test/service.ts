@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
 import t from 'tap'
 import { main } from '../src/index.ts'
 import { folder, type Program, run, stop } from './programs.ts'
@@ -43,7 +44,7 @@ function terminal(stderr: PassThrough, answers: Answers) {
   const left = [...answers]
   let shown = ''
   stderr.on('data', (chunk) => {
-    shown += chunk
+    shown += stripVTControlCharacters(String(chunk))
     const [prompt, typed] = left[0] ?? []
     if (prompt === undefined || !shown.endsWith(prompt)) return
     left.shift()
@@ -74,6 +75,7 @@ export async function tank(args: readonly string[], options: CallOptions = {}): 
 
 export interface Service {
   readonly url: string
+  readonly dataDir: string
   readonly program: Program
   /** What leads a command to the service, as the owner of a token. */
   env(who: 'A' | 'B' | 'admin'): Record<string, string>
@@ -102,5 +104,10 @@ export async function startService(configuration?: object): Promise<Service> {
     admin: await make('ops', 'admin')
   }
   const { url } = program
-  return { url, program, env: (who) => ({ HOME: home, TANK_URL: url, TANK_TOKEN: tokens[who] }) }
+  return {
+    url,
+    dataDir,
+    program,
+    env: (who) => ({ HOME: home, TANK_URL: url, TANK_TOKEN: tokens[who] })
+  }
 }

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { createRegistryClient, type RegistryClient } from '@tank/client'
+import { UsageError } from '../command-line.ts'
 import { openDatabase } from '../commands/database.ts'
 import type { ServeConfig } from '../config.ts'
-import { openDataDir } from '../data-dir.ts'
+import { INSTANCE, openDataDir } from '../data-dir.ts'
 import { announcedRegistry, type RegistryAddress, startRegistry } from '../local-registry.ts'
 import { openLog } from '../log.ts'
 import type { Part } from '../shutdown.ts'
@@ -11,6 +14,8 @@ export interface ReachOptions {
   readonly dataDir: string
   readonly env: NodeJS.ProcessEnv
   readonly add: (part: Part) => void
+  /** Whether a data directory in which no Tank ever was may get a database. */
+  readonly mayCreate: boolean
 }
 
 async function connect(
@@ -35,14 +40,36 @@ function started(address: RegistryAddress, add: (part: Part) => void): RegistryC
   return client
 }
 
+/** The registry that the configuration names; half a name would lead to another registry. */
+function namedRegistry({ urls, secret }: { urls?: readonly string[]; secret?: string } = {}) {
+  if (urls !== undefined && secret !== undefined) return { urls, secret }
+  if (urls === undefined && secret === undefined) return undefined
+  const [has, lacks] =
+    urls === undefined
+      ? ['secret', 'api.registry.urls (TANK_REGISTRY_URL)']
+      : ['address', 'api.registry.secret (TANK_REGISTRY_SECRET)']
+  throw new UsageError(
+    `The configuration has the ${has} of a registry, but not ${lacks}. Give both, or neither.`
+  )
+}
+
+function checkDataDir({ config, dataDir, mayCreate }: ReachOptions): void {
+  const isKnown = config.registry.databaseUrl !== undefined || existsSync(join(dataDir, INSTANCE))
+  if (isKnown || mayCreate) return
+  throw new Error(
+    `there is no Tank in ${dataDir}. Say where it is: --data-dir, or TANK_REGISTRY_URL and ` +
+      'TANK_REGISTRY_SECRET for a registry that runs elsewhere.'
+  )
+}
+
 /**
  * The registry for an administrative command: the one that the configuration names, else that of the
  * `tank serve` which runs on the data directory, else one started for the while.
  */
 export async function reachRegistry(options: ReachOptions): Promise<RegistryClient> {
   const { config, dataDir, env, add } = options
-  const named = config.api.registry
-  if (named?.urls !== undefined && named.secret !== undefined) {
+  const named = namedRegistry(config.api.registry)
+  if (named !== undefined) {
     const client = await connect(named.urls, named.secret, add)
     if (client !== undefined) return client
     throw new Error(`no registry answers at ${named.urls.join(', ')}`)
@@ -52,6 +79,7 @@ export async function reachRegistry(options: ReachOptions): Promise<RegistryClie
     const client = await connect([announced.url], announced.secret, add)
     if (client !== undefined) return client
   }
+  checkDataDir(options)
   const folder = await openDataDir(dataDir, 0)
   add({ stop: () => folder.release() })
   const log = openLog(config.log.level, 'tank')

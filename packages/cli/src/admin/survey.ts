@@ -55,13 +55,19 @@ export async function* findOrphans(
   if (batch.length > 0) yield* await sift()
 }
 
+interface BelongingOptions extends Pick<OrphanOptions, 'unknown' | 'signal'> {
+  /** Whether the registry says that anything lies in this store. */
+  readonly hasPlacements: () => Promise<boolean>
+}
+
 /**
- * Whether the registry knows anything that lies in the store; also true of an empty one. When it
- * knows nothing, it is most likely the wrong registry.
+ * Whether the registry knows anything that lies in the store. When it knows nothing, it is most likely
+ * the wrong registry; and an empty store of which it says that images lie there is the wrong store,
+ * such as a folder on which nothing is mounted.
  */
 export async function isOfRegistry(
   list: Listing,
-  { unknown, signal }: Pick<OrphanOptions, 'unknown' | 'signal'>
+  { unknown, hasPlacements, signal }: BelongingOptions
 ): Promise<boolean> {
   let batch: string[] = []
   let seen = 0
@@ -73,5 +79,6 @@ export async function isOfRegistry(
     if (await knowsOne()) return true
     batch = []
   }
-  return seen === 0 || (batch.length > 0 && (await knowsOne()))
+  if (seen === 0) return !(await hasPlacements())
+  return batch.length > 0 && (await knowsOne())
 }

@@ -1,47 +1,20 @@
 import type { RegistryClient } from '@tank/client'
 import { isWritable } from '@tank/store'
-import { type OpenStore, openStore } from '../admin/open-store.ts'
+import { type StoresContext as Context, chosenStores, eachStore } from '../admin/each-store.ts'
+import type { OpenStore } from '../admin/open-store.ts'
 import { probeStore } from '../admin/probe-store.ts'
-import { reachRegistry } from '../admin/reach-registry.ts'
 import { bytesText, table } from '../admin/sizes.ts'
 import { findOrphans, isOfRegistry, survey } from '../admin/survey.ts'
+import { withRegistry } from '../admin/with-registry.ts'
 import { type CommandCall, FLAGS, integer, UsageError } from '../command-line.ts'
-import { readConfig, type ServeConfig } from '../config.ts'
-import { explain } from '../explain.ts'
+import { readConfig } from '../config.ts'
 import { configFile, configFolder, dataDirectory } from '../places.ts'
-import type { Part } from '../shutdown.ts'
-import { configuredStores, type StoresConfig } from '../stores.ts'
+import { interruptible } from '../remote/session.ts'
+import { configuredStores } from '../stores.ts'
 
 const OLD_HOURS = 24
 
-interface Context {
-  readonly call: CommandCall
-  readonly config: ServeConfig
-  readonly stores: StoresConfig
-  readonly folder: string
-  readonly signal: AbortSignal
-}
-
-/** Runs something with each store, and goes on with the next when one cannot be opened. */
-async function eachStore(
-  { stores, folder, call }: Context,
-  run: (open: OpenStore) => Promise<boolean>
-): Promise<number> {
-  let failed = false
-  for (const [name, settings] of Object.entries(stores)) {
-    let open: OpenStore | undefined
-    try {
-      open = await openStore(name, settings, folder)
-      if (!(await run(open))) failed = true
-    } catch (error) {
-      failed = true
-      call.print(`${name}: failed: ${explain(error)}\n`)
-    } finally {
-      await open?.close().catch(() => {})
-    }
-  }
-  return failed ? 1 : 0
-}
+const plural = (count: number, noun: string) => (count === 1 ? noun : `${noun}s`)
 
 async function list(context: Context): Promise<number> {
   const rows = [['NAME', 'TYPE', 'IMAGES', 'BYTES', 'LEFTOVERS', 'DESCRIPTION']]
@@ -68,10 +41,54 @@ function check(context: Context): Promise<number> {
   })
 }
 
+const BATCH = 100
+/** Longest time of one deletion. */
+const DELETE_MS = 60_000
+
+/** Deletes what the registry hands out as garbage, as the API processes do by themselves. */
+async function discard(
+  { call, signal }: Context,
+  { name, store }: OpenStore,
+  registry: RegistryClient
+): Promise<void> {
+  if (!isWritable(store)) return
+  let count = 0
+  for (let more = true; more; ) {
+    const garbage = await registry.claimGarbage([name], BATCH, { signal })
+    for (const { id, key, claim } of garbage) {
+      await store.delete(key, {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(DELETE_MS)])
+      })
+      await registry.garbageDeleted(id, claim, { signal })
+      count += 1
+    }
+    more = garbage.length === BATCH
+  }
+  if (count > 0) call.print(`${name}: garbage of ${count} ${plural(count, 'image')} deleted\n`)
+}
+
 interface Collection {
   readonly registry: RegistryClient
   readonly before: Date
   readonly isDryRun: boolean
+}
+
+/** Whether the store is that of another registry, as far as can be seen; says so. */
+async function isForeign(
+  { call, signal }: Context,
+  { name, store }: OpenStore,
+  registry: RegistryClient
+): Promise<boolean> {
+  if (!isWritable(store) || store.list === undefined || call.values.force === true) return false
+  const unknown = (keys: readonly string[]) => registry.findOrphans(name, keys, { signal })
+  const hasPlacements = async () =>
+    (await registry.listPlacements(name, { limit: 1 }, { signal })).length > 0
+  if (await isOfRegistry(store.list, { unknown, hasPlacements, signal })) return false
+  call.print(
+    `${name}: nothing was deleted: the registry and this store know nothing of each other. Is it the ` +
+      'right registry, the right store? See --dry-run; --force deletes all the same.\n'
+  )
+  return true
 }
 
 async function collect(
@@ -86,89 +103,86 @@ async function collect(
   let count = 0
   let bytes = 0
   const unknown = (keys: readonly string[]) => registry.findOrphans(name, keys, { signal })
-  if (!isDryRun && call.values.force !== true) {
-    if (!(await isOfRegistry(store.list, { unknown, signal }))) {
-      call.print(
-        `${name}: nothing was deleted: the registry knows nothing of what lies in this store. Is it the ` +
-          'right registry? See --dry-run; --force deletes all the same.\n'
-      )
-      return false
-    }
-  }
   for await (const { key, size } of findOrphans(store.list, { before, unknown, signal })) {
     call.print(`${name}: ${isDryRun ? 'orphan' : 'deleted'} ${key} ${bytesText(size)}\n`)
     if (!isDryRun) await store.delete(key, { signal })
     count += 1
     bytes += size
   }
-  const what = `${count} ${count === 1 ? 'orphan' : 'orphans'}, ${bytesText(bytes)}`
+  const what = `${count} ${plural(count, 'orphan')}, ${bytesText(bytes)}`
   call.print(`${name}: ${what}${isDryRun ? ', nothing was deleted' : ' deleted'}\n`)
   return true
 }
 
 async function gc(context: Context): Promise<number> {
-  const { call, config } = context
+  const { call, signal } = context
+  const isDryRun = call.values['dry-run'] === true
   const hours = integer(call, 'older-than') ?? OLD_HOURS
-  const parts: Part[] = []
-  try {
-    const registry = await reachRegistry({
-      config,
-      dataDir: dataDirectory(call),
-      env: call.env,
-      add: (part) => parts.push(part)
-    })
+  return await withRegistry(call, async ({ registry }) => {
+    const scrubbed = isDryRun ? 0 : await registry.scrub({ signal })
+    if (scrubbed > 0) call.print(`${scrubbed} ${plural(scrubbed, 'image')} deleted for good\n`)
     const before = new Date(Date.now() - hours * 3_600_000)
-    const collection = { registry, before, isDryRun: call.values['dry-run'] === true }
-    return await eachStore(context, (open) => collect(context, open, collection))
-  } finally {
-    for (const part of parts.reverse()) await part.stop()
-  }
+    const collection = { registry, before, isDryRun }
+    return await eachStore(context, async (open) => {
+      if (!isDryRun) {
+        if (await isForeign(context, open, registry)) return false
+        await discard(context, open, registry)
+      }
+      return collect(context, open, collection)
+    })
+  })
 }
 
-const ACTIONS: Readonly<Record<string, (context: Context) => Promise<number>>> = { list, check, gc }
+type Action = (context: Context) => Promise<number>
+const ACTIONS: Readonly<Record<string, Action>> = { list, check, gc }
 
-function chosen(stores: StoresConfig, names: readonly string[]): StoresConfig {
-  for (const name of names) {
-    if (Object.hasOwn(stores, name)) continue
-    const known = Object.keys(stores).join(', ')
-    throw new UsageError(`There is no store "${name}". The configuration has: ${known}.`)
-  }
-  if (names.length === 0) return stores
-  return Object.fromEntries(Object.entries(stores).filter(([name]) => names.includes(name)))
+/** Does something with the stores of these names, or with all; Ctrl-C stops it. */
+async function withStores(
+  call: CommandCall,
+  action: Action,
+  names: readonly string[]
+): Promise<number> {
+  const file = configFile(call)
+  const config = readConfig('serve', { file, env: call.env })
+  const stores = chosenStores(configuredStores(config.api, dataDirectory(call)), names)
+  return await interruptible((signal) =>
+    action({ call, config, stores, folder: configFolder(file), signal })
+  )
 }
+
+const FLAGS_OF_PLACES = { config: FLAGS.config, 'data-dir': FLAGS['data-dir'] } as const
+
+const GC_DETAILS =
+  'gc deletes what lies in a store and belongs to no image of the registry: never use it on a bucket,\n' +
+  'container or directory that another Tank uses, too. First it ends deletions that have waited for long\n' +
+  'enough (deleteDelaySeconds), and deletes what the registry calls garbage. --dry-run only shows it.\n' +
+  'Names of stores limit it to these.'
+
+const GC_FLAGS = {
+  'dry-run': { type: 'boolean', help: 'gc: show orphans, delete nothing' },
+  force: { type: 'boolean', help: 'gc: also when the registry knows nothing of the store' },
+  'older-than': {
+    type: 'string',
+    value: 'HOURS',
+    help: `gc: leave alone what is newer (${OLD_HOURS})`
+  }
+} as const
+
+export const gcCommand = {
+  details: GC_DETAILS,
+  words: '[STORE...]',
+  flags: { ...FLAGS_OF_PLACES, ...GC_FLAGS },
+  run: (call: CommandCall): Promise<number> => withStores(call, gc, call.words)
+} as const
 
 export const store = {
-  details:
-    'check writes, reads and deletes a probe in each store. gc deletes what lies in a store and belongs\n' +
-    'to no image of the registry: never use it on a bucket, container or directory that another Tank\n' +
-    'uses, too. --dry-run only shows it. Names of stores limit each command to these.',
+  details: `check writes, reads and deletes a probe in each store. ${GC_DETAILS}`,
   words: 'list|check|gc [STORE...]',
-  flags: {
-    config: FLAGS.config,
-    'data-dir': FLAGS['data-dir'],
-    'dry-run': { type: 'boolean', help: 'gc: show orphans, delete nothing' },
-    force: { type: 'boolean', help: 'gc: also when the registry knows nothing of the store' },
-    'older-than': {
-      type: 'string',
-      value: 'HOURS',
-      help: `gc: leave alone what is newer (${OLD_HOURS})`
-    }
-  },
+  flags: { ...FLAGS_OF_PLACES, ...GC_FLAGS },
   async run(call: CommandCall): Promise<number> {
     const [word = '', ...names] = call.words
     const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined
     if (action === undefined) throw new UsageError('Say tank store list, check or gc.')
-    const file = configFile(call)
-    const config = readConfig('serve', { file, env: call.env })
-    const stores = chosen(configuredStores(config.api, dataDirectory(call)), names)
-    const control = new AbortController()
-    const stop = () => control.abort(new Error('stopped by a signal'))
-    process.once('SIGINT', stop).once('SIGTERM', stop)
-    try {
-      const { signal } = control
-      return await action({ call, config, stores, folder: configFolder(file), signal })
-    } finally {
-      process.off('SIGINT', stop).off('SIGTERM', stop)
-    }
+    return withStores(call, action, names)
   }
 } as const

@@ -2,21 +2,15 @@ import { randomUUID } from 'node:crypto'
 import type { RegistryClient, TokenDocument } from '@tank/client'
 import { newTokenSecret } from '@tank/service'
 import { parseExpiry } from '../admin/expiry.ts'
-import { reachRegistry } from '../admin/reach-registry.ts'
 import { table } from '../admin/sizes.ts'
+import { type WithRegistry, withRegistry } from '../admin/with-registry.ts'
 import { type CommandCall, FLAGS, text, texts, UsageError } from '../command-line.ts'
-import { readConfig, type ServeConfig } from '../config.ts'
-import { configFile, dataDirectory } from '../places.ts'
-import type { Part } from '../shutdown.ts'
-
-interface Context {
-  readonly call: CommandCall
-  readonly config: ServeConfig
-  readonly registry: RegistryClient
-}
 
 /** Reads the command line first: nothing is started for a mistake in it. */
-type Action = (call: CommandCall, words: readonly string[]) => (context: Context) => Promise<void>
+type Action = (
+  call: CommandCall,
+  words: readonly string[]
+) => (context: WithRegistry) => Promise<void>
 
 const ROLES = ['admin', 'member', 'reader', 'service']
 const LIFETIME = '90d'
@@ -127,25 +121,6 @@ const revoke: Action = (call, [token, ...more]) => {
 
 const ACTIONS: Readonly<Record<string, Action>> = { create, list, revoke }
 
-async function withRegistry(
-  call: CommandCall,
-  work: (context: Context) => Promise<void>
-): Promise<void> {
-  const config = readConfig('serve', { file: configFile(call), env: call.env })
-  const parts: Part[] = []
-  try {
-    const registry = await reachRegistry({
-      config,
-      dataDir: dataDirectory(call),
-      env: call.env,
-      add: (part) => parts.push(part)
-    })
-    await work({ call, config, registry })
-  } finally {
-    for (const part of parts.reverse()) await part.stop()
-  }
-}
-
 export const token = {
   details:
     'create prints the secret of the token to standard output and everything else to standard error:\n' +
@@ -177,7 +152,7 @@ export const token = {
     const [word = '', ...words] = call.words
     const action = Object.hasOwn(ACTIONS, word) ? ACTIONS[word] : undefined
     if (action === undefined) throw new UsageError('Say tank token create, list or revoke.')
-    await withRegistry(call, action(call, words))
+    await withRegistry(call, action(call, words), { mayCreate: true })
     return 0
   }
 } as const

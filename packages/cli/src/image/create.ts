@@ -1,5 +1,5 @@
 import type { Command } from '../command-line.ts'
-import { OUTPUT_FLAGS, presentationOf, presentRecord } from '../output/present.ts'
+import { OUTPUT_FLAGS, presentationOf, presentChanged } from '../output/present.ts'
 import { CONNECTION_FLAGS } from '../remote/connection.ts'
 import { withSession } from '../remote/session.ts'
 import { FIELD_FLAGS, fieldsOf, oneWord, properties } from './fields.ts'
@@ -23,7 +23,7 @@ export const create: Command = {
       properties: properties(call)
     } as const
     return await withSession(call, async ({ tank, signal }) => {
-      call.print(await presentRecord(await tank.create(image, { signal }), presentation))
+      call.print(await presentChanged(await tank.create(image, { signal }), presentation, call))
     })
   }
 }

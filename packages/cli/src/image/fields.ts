@@ -12,7 +12,8 @@ const DISK_FORMATS = [
   'ploop',
   'ami',
   'ari',
-  'aki'
+  'aki',
+  'auto'
 ]
 const CONTAINER_FORMATS = ['bare', 'ovf', 'ova', 'docker', 'compressed', 'ami', 'ari', 'aki']
 const VISIBILITIES = ['private', 'shared', 'community', 'public']
@@ -24,7 +25,7 @@ export const FIELD_FLAGS = {
     short: 'f',
     value: 'FORMAT',
     choices: DISK_FORMATS,
-    help: 'format of the disk: raw, qcow2, iso, …'
+    help: 'format of the disk: raw, qcow2, iso, …; auto: what Tank finds'
   },
   'container-format': {
     type: 'string',

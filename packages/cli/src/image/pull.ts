@@ -1,5 +1,5 @@
 import { lstat, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { ImageDocument } from '@tank/client'
 import { bytesText } from '../admin/sizes.ts'
 import {
@@ -18,17 +18,28 @@ import { oneWord } from './fields.ts'
 import { showingProgress } from './transfer.ts'
 
 const NAME_BYTES = 200
+const FORMAT = /^[a-z0-9]{1,16}$/
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** A name that is one everywhere: it is from whoever made the image. */
-function fileName({ id, name, disk_format: format }: ImageDocument): string {
+/**
+ * A name that is one everywhere: all that it is made of is from the service or from whoever made the
+ * image. S-25: it never leads to another folder.
+ */
+export function fileName({
+  id,
+  name,
+  disk_format: format
+}: Pick<ImageDocument, 'id' | 'name' | 'disk_format'>): string {
   const plain = (name ?? '')
     .normalize('NFC')
     .replaceAll(/[\p{C}\p{Z}/\\:*?"<>|]+/gu, '-')
     .replace(/^[.-]+|[.-]+$/g, '')
   const stem = Buffer.byteLength(plain) > NAME_BYTES ? '' : plain
-  const suffix = `.${format ?? 'img'}`
-  const base = stem === '' ? id : stem
-  return base.toLowerCase().endsWith(suffix) ? base : `${base}${suffix}`
+  const suffix = `.${format !== null && FORMAT.test(format) ? format : 'img'}`
+  const base = stem === '' ? (UUID.test(id) ? id : 'image') : stem
+  const file = base.toLowerCase().endsWith(suffix) ? base : `${base}${suffix}`
+  if (basename(file) !== file) throw new Error('an image without a name for a file: use -o FILE.')
+  return file
 }
 
 const isFolder = async (path: string) =>
@@ -83,7 +94,7 @@ export const pull: Command = {
     'The file has its name only once its bytes are complete and their digest is right, and stdout says\n' +
     'that name. What was cut by a broken connection or Ctrl-C lies beside it; the same command goes on\n' +
     'from there.',
-  examples: ['tank pull debian', 'tank pull debian -o - | qemu-img info -'],
+  examples: ['tank pull debian', 'tank pull debian -o - | gzip > debian.gz'],
   flags: {
     output: {
       type: 'string',

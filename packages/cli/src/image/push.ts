@@ -1,20 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { basename, extname } from 'node:path'
-import {
-  type ContainerFormat,
-  type DiskFormat,
-  type ImageDocument,
-  isTankClientError,
-  type NewImage
-} from '@tank/client'
+import type { ContainerFormat, ImageDocument, NewImage, WrittenDiskFormat } from '@tank/client'
+import { isTankClientError } from '@tank/client/tank-client'
 import { bytesText } from '../admin/sizes.ts'
 import { type Command, type CommandCall, text, UsageError } from '../command-line.ts'
-import { OUTPUT_FLAGS, presentationOf, presentRecord } from '../output/present.ts'
+import { OUTPUT_FLAGS, presentationOf, presentChanged } from '../output/present.ts'
 import { printable } from '../output/printable.ts'
 import { CONNECTION_FLAGS } from '../remote/connection.ts'
 import { type Session, withSession } from '../remote/session.ts'
 import { FIELD_FLAGS, fieldsOf, oneWord, properties } from './fields.ts'
-import { guessFormat, packedWith } from './guess-format.ts'
+import { foundFormat, packedWith } from './found-format.ts'
 import { idOf, TAG_FLAG, tagsOf } from './new-image.ts'
 import { openSource, type Source } from './source.ts'
 import { sendBytes } from './transfer.ts'
@@ -42,25 +37,32 @@ function nameOf(call: CommandCall, path: string): string {
     : base
 }
 
-/** The formats that were asked for, else those that the bytes look like. */
-function formatsOf(session: Session, path: string, { head, tail }: Source) {
+/** The formats that were asked for, else those that the bytes have. */
+async function formatsOf(session: Session, path: string, source: Source) {
   const { disk_format, container_format } = fieldsOf(session.call)
   if (disk_format !== undefined) {
     return { disk_format, container_format: container_format ?? 'bare' }
   }
-  const packed = packedWith(head)
+  const report = await source.look()
+  const packed = report && packedWith(report)
   if (packed !== undefined) {
     throw new UsageError(
       `${path === '-' ? 'This' : path} is compressed by ${packed.name}. Unpack it first (${packed.tool}), ` +
         'or say what it is: --disk-format.'
     )
   }
-  const guess = guessFormat(path, head, tail)
-  const why = guess.isSure ? '' : ', since nothing says what it is'
-  session.note(`taken as ${guess.disk}${why}; --disk-format says otherwise\n`)
+  const found = report && foundFormat(report)
+  // only its end would tell
+  const formats = found ?? { disk_format: 'auto', container_format: 'bare' }
+  if (found !== undefined)
+    session.note(`taken as ${found.disk_format}; --disk-format says otherwise\n`)
+  const [finding] = report?.findings.filter(({ severity }) => severity === 'reject') ?? []
+  if (finding !== undefined) {
+    session.note(`services may refuse it: ${finding.code}, it ${finding.message} (tank inspect)\n`)
+  }
   return {
-    disk_format: guess.disk as DiskFormat,
-    container_format: container_format ?? (guess.container as ContainerFormat)
+    disk_format: formats.disk_format as WrittenDiskFormat,
+    container_format: container_format ?? (formats.container_format as ContainerFormat)
   }
 }
 
@@ -69,22 +71,45 @@ type NamedImage = NewImage & { readonly id: string; readonly name: string }
 /** Whether a creation that failed may have been carried out. */
 function mayBeMade(error: unknown): boolean {
   if (!isTankClientError(error)) return true
-  return error.code === 'CONNECTION_CLOSED' || error.code === 'TIMEOUT'
+  const { code, status = 0 } = error
+  return code === 'CONNECTION_CLOSED' || code === 'TIMEOUT' || status >= 500
 }
 
-/** Makes an image and sends its bytes; whatever fails or interrupts it, no image is left. */
+/** Makes the record. Only Tank knows the format `auto`: for other services it is raw then. */
+async function create({ tank, signal, note }: Session, image: NamedImage): Promise<void> {
+  try {
+    await tank.create(image, { signal })
+  } catch (error) {
+    const isUnknown = image.disk_format === 'auto' && isTankClientError(error, 'INVALID_REQUEST')
+    if (!isUnknown) throw error
+    await tank.create({ ...image, disk_format: 'raw' }, { signal })
+    note('taken as raw, since nothing says what it is; --disk-format says otherwise\n')
+  }
+}
+
+/**
+ * Makes an image and sends its bytes; whatever fails or interrupts it, no image is left. An image
+ * that may have been there before is never deleted: only an id of our own proves that it is ours.
+ */
 async function push(session: Session, image: NamedImage, source: Source): Promise<ImageDocument> {
   const { tank, connection, signal, call } = session
   const { id, name } = image
   const title = `${name} to ${connection.url}`
   let isMade = false
   try {
-    await tank.create(image, { signal })
+    await create(session, image)
     isMade = true
     await sendBytes(session, id, title, source, { store: text(call, 'store') })
-    return await tank.show(id, { signal })
+    const shown = await tank.show(id, { signal })
+    if (image.disk_format === 'auto' && shown.disk_format !== 'raw')
+      session.note(`found to be ${printable(String(shown.disk_format))}\n`)
+    return shown
   } catch (error) {
-    if (isMade || mayBeMade(error)) await takeBack(session, image)
+    const isOwnId = text(call, 'id') === undefined
+    if (isMade || (isOwnId && mayBeMade(error))) await takeBack(session, image)
+    else if (mayBeMade(error)) {
+      call.printError(`image ${id} may have been made; tank image show ${id} tells\n`)
+    }
     throw error
   }
 }
@@ -104,7 +129,7 @@ export const pushCommand: Command = {
   words: 'FILE|-',
   details:
     'Makes an image of a file, or of standard input. Its id goes to standard output. The format is\n' +
-    'guessed from the first bytes and the name. Whatever goes wrong, also Ctrl-C, no half image is left.',
+    'that of its bytes. Whatever goes wrong, also Ctrl-C, no half image is left.',
   examples: [
     'tank push debian-12.qcow2 --property os_distro=debian',
     'xzcat disk.raw.xz | tank push - --name disk --disk-format raw'
@@ -131,14 +156,14 @@ export const pushCommand: Command = {
     }
     return await withSession(call, async (session) => {
       const source = await openSource(path, call, session.signal)
-      const formats = formatsOf(session, path, source)
+      const formats = await formatsOf(session, path, source)
       const image = await push(session, { ...wanted, ...formats }, source)
       const { size, os_hash_algo: algorithm, os_hash_value: digest } = image
       session.note(
         `${printable(name)} is ${image.status}: ${bytesText(size ?? 0)}, ${algorithm} ${digest}\n`
       )
       const isPlain = text(call, 'output') === undefined && presentation.columns === undefined
-      call.print(isPlain ? `${image.id}\n` : await presentRecord(image, presentation))
+      call.print(isPlain ? `${image.id}\n` : await presentChanged(image, presentation, call))
     })
   }
 }

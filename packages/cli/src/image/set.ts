@@ -1,5 +1,5 @@
 import { type Command, text, texts, UsageError } from '../command-line.ts'
-import { OUTPUT_FLAGS, presentationOf, presentRecord } from '../output/present.ts'
+import { OUTPUT_FLAGS, presentationOf, presentChanged } from '../output/present.ts'
 import { CONNECTION_FLAGS } from '../remote/connection.ts'
 import { findImage } from '../remote/find-image.ts'
 import { withSession } from '../remote/session.ts'
@@ -47,7 +47,8 @@ export const set: Command = {
     return await withSession(call, async (session) => {
       const { id } = await findImage(session, image)
       const { tank, signal } = session
-      call.print(await presentRecord(await tank.update(id, changes, { signal }), presentation))
+      const shown = await tank.update(id, changes, { signal })
+      call.print(await presentChanged(shown, presentation, call))
     })
   }
 }

@@ -1,8 +1,10 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
+import { TankClientError } from '@tank/client/tank-client'
+import { inspectFile, type Report } from '@tank/inspect'
 import { type CommandCall, CommandError, EXIT, UsageError } from '../command-line.ts'
-import { HEAD_BYTES, readEnds } from './guess-format.ts'
+import { unlessAborted } from '../remote/session.ts'
+import { HEAD_BYTES, inspectHead } from './found-format.ts'
 
 /** Bytes that are to be sent. */
 export interface Source {
@@ -10,10 +12,8 @@ export interface Source {
   readonly from: string | Readable | Buffer
   /** bytes; undefined: until they end */
   readonly size: number | undefined
-  /** The first bytes, as many as a guess of the format looks at. */
-  readonly head: Buffer
-  /** The last bytes, where they can be had. */
-  readonly tail: Buffer
+  /** What the bytes are, as far as that can be told before they are sent; undefined: not at all. */
+  look(): Promise<Report | undefined>
 }
 
 /** Waits for the first bytes of a stream and puts them back, unless there are no more. */
@@ -31,10 +31,10 @@ async function peek(stream: Readable, signal: AbortSignal): Promise<Source> {
   }
   if (stream.errored) throw stream.errored
   const all = Buffer.concat(chunks)
-  const rest = { head: all.subarray(0, HEAD_BYTES), tail: Buffer.alloc(0) }
-  if (isOver) return { from: all, size: all.length, ...rest }
+  const look = async () => inspectHead(all, isOver)
+  if (isOver) return { from: all, size: all.length, look }
   stream.unshift(all)
-  return { from: stream, size: undefined, ...rest }
+  return { from: stream, size: undefined, look }
 }
 
 /** Whether more bytes came before the end. */
@@ -53,16 +53,21 @@ function more(stream: Readable, signal: AbortSignal): Promise<boolean> {
   })
 }
 
-async function openFile(path: string): Promise<Source> {
-  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    const why = cause.code === 'ENOENT' ? `there is no file ${path}.` : cause.message
-    throw new CommandError(EXIT.failed, why)
-  })
+async function openFile(path: string, signal: AbortSignal): Promise<Source> {
+  const fail = (cause: NodeJS.ErrnoException): never => {
+    if (cause.code === 'ENOENT') throw new CommandError(EXIT.failed, `there is no file ${path}.`)
+    throw new TankClientError('SOURCE_FAILED', `cannot read ${path}`, { cause })
+  }
+  const found = await stat(path).catch(fail)
   if (found.isDirectory()) throw new UsageError(`${path} is a folder, not the file of an image.`)
-  if (found.isFile()) return { from: path, size: found.size, ...(await readEnds(path)) }
+  // before anything is made for it; of a pipe this waits for whoever writes
+  const file = await unlessAborted(open(path), signal).catch(fail)
+  if (found.isFile()) {
+    await file.close()
+    return { from: path, size: found.size, look: () => inspectFile(path) }
+  }
   // a pipe or a device has no size that counts
-  const none = Buffer.alloc(0)
-  return { from: createReadStream(path), size: undefined, head: none, tail: none }
+  return { from: file.createReadStream(), size: undefined, look: async () => undefined }
 }
 
 /** Opens a file, or standard input for `-`. */
@@ -71,7 +76,7 @@ export async function openSource(
   { streams }: CommandCall,
   signal: AbortSignal
 ): Promise<Source> {
-  if (path !== '-') return await openFile(path)
+  if (path !== '-') return await openFile(path, signal)
   const { stdin } = streams
   if (stdin.isTTY === true) {
     throw new UsageError(

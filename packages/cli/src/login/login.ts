@@ -1,4 +1,5 @@
-import { createTankClient, isTankClientError } from '@tank/client'
+import { resolve } from 'node:path'
+import { createTankClient, isTankClientError } from '@tank/client/tank-client'
 import {
   type Command,
   type CommandCall,
@@ -113,13 +114,15 @@ export const login: Command = {
     return await interruptible(async (signal) => {
       const known = Object.hasOwn(profiles, name) ? profiles[name] : undefined
       const url = await addressOf(call, known?.url, signal)
-      const caFile = text(call, 'cacert') ?? call.env.TANK_CACERT
+      const given = text(call, 'cacert') ?? call.env.TANK_CACERT
+      // what is noted holds from every folder
+      const caFile = given ? resolve(given) : undefined
       const connection = {
         url,
         source: 'as given',
         token: undefined,
         tokenSource: undefined,
-        caFile: caFile || undefined
+        caFile
       }
       const profile = {
         url,

@@ -1,6 +1,6 @@
 import { bytesText, table } from '../admin/sizes.ts'
 import { type CommandCall, type Flag, text, texts, UsageError } from '../command-line.ts'
-import { printable } from './printable.ts'
+import { isUnsafe, printable } from './printable.ts'
 
 const FORMATS = ['table', 'json', 'yaml', 'value'] as const
 type Format = (typeof FORMATS)[number]
@@ -42,7 +42,7 @@ export function presentationOf(call: CommandCall): Presentation {
   }
   const columns = texts(call, 'columns')
     .flatMap((each) => each.split(','))
-    .map((each) => each.trim().toLowerCase())
+    .map((each) => each.trim())
     .filter((each) => each !== '')
   return { format, columns: columns.length === 0 ? undefined : columns }
 }
@@ -68,29 +68,50 @@ function chosen(record: Fields, columns: readonly string[] | undefined): Fields 
   return Object.fromEntries(columns.map((column) => [column, record[column] ?? null]))
 }
 
-/** Records have fields of their own, too: only what none of them has is a mistake. */
-function checkColumns(records: readonly Fields[], columns: readonly string[]): void {
-  const unknown = columns.find((column) => !records.some((each) => Object.hasOwn(each, column)))
-  if (unknown === undefined || records.length === 0) return
-  const known = Object.keys(records[0] ?? {}).join(', ')
-  throw new UsageError(`There is no field "${unknown}". There are: ${known}.`)
+/** The fields that are meant: properties may have capitals, those of every image have none. */
+function namedIn(
+  records: readonly Fields[],
+  columns: readonly string[],
+  onUnknown: (mistake: string) => void
+): readonly string[] {
+  // records have fields of their own, too: only what none of them has is a mistake
+  const isKnown = (name: string) => records.some((each) => Object.hasOwn(each, name))
+  return columns.map((column) => {
+    const found = [column, column.toLowerCase()].find(isKnown)
+    if (found === undefined && records.length > 0) {
+      const known = Object.keys(records[0] ?? {}).join(', ')
+      onUnknown(`There is no field "${column}". There are: ${known}.`)
+    }
+    return found ?? column
+  })
+}
+
+function refuse(mistake: string): never {
+  throw new UsageError(mistake)
 }
 
 const title = (column: string) => column.replaceAll('_', ' ').toUpperCase()
 
 async function structured(format: 'json' | 'yaml', value: unknown): Promise<string> {
   if (format === 'json') return `${JSON.stringify(value, null, 2)}\n`
-  const { stringify } = await import('yaml')
-  return stringify(value)
+  const { Document, Scalar, visit } = await import('yaml')
+  const document = new Document(value)
+  visit(document, {
+    Scalar(_, node) {
+      // in quotes they can be escaped
+      if (typeof node.value === 'string' && isUnsafe(node.value)) node.type = Scalar.QUOTE_DOUBLE
+    }
+  })
+  return document.toString()
 }
 
 /** Many records as text: rows below titles, or whatever was asked for. */
 export async function presentList(
   records: readonly Fields[],
-  { format, columns }: Presentation,
+  { format, columns: asked }: Presentation,
   usual: readonly string[]
 ): Promise<string> {
-  if (columns !== undefined) checkColumns(records, columns)
+  const columns = asked && namedIn(records, asked, refuse)
   const picked = columns ?? usual
   if (format === 'value') {
     return records
@@ -110,11 +131,21 @@ export async function presentList(
 /** One record as text: a field on each line, or whatever was asked for. */
 export async function presentRecord(
   record: Fields,
-  { format, columns }: Presentation
+  { format, columns: asked }: Presentation,
+  onUnknown: (mistake: string) => void = refuse
 ): Promise<string> {
-  if (columns !== undefined) checkColumns([record], columns)
+  const columns = asked && namedIn([record], asked, onUnknown)
   const picked = columns ?? Object.keys(record)
   if (format === 'value') return picked.map((column) => `${bare(record[column])}\n`).join('')
   if (format !== 'table') return await structured(format, chosen(record, columns))
   return table(picked.map((column) => [printable(column), cell(column, record[column])]))
+}
+
+/** What a change has made of a record: too late to refuse a field that is not there. */
+export async function presentChanged(
+  record: Fields,
+  presentation: Presentation,
+  { printError }: CommandCall
+): Promise<string> {
+  return await presentRecord(record, presentation, (mistake) => printError(`${mistake}\n`))
 }

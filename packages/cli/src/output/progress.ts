@@ -1,13 +1,14 @@
+import type { TransferProgress } from '@tank/client'
 import { bytesText } from '../admin/sizes.ts'
 import type { OutputStream } from '../command-line.ts'
 import { printable } from './printable.ts'
 
 /** Tells people how far a transfer is. */
 export interface Progress {
-  update(progress: { readonly bytes: number; readonly total: number | undefined }): void
+  update(progress: TransferProgress): void
   /** Takes the bar away. */
   clear(): void
-  /** Takes the bar away, and says what was moved. */
+  /** Takes the bar away, and says what was moved, if anything. */
   finish(): void
 }
 
@@ -81,12 +82,12 @@ export function createProgress(options: ProgressOptions): Progress {
   rate.add(began, 0)
   const clear = () => void (isTerminal && !quiet && stream.write('\r\u001b[K'))
   return {
-    update({ bytes, total }) {
-      moved = bytes
+    update({ bytes, total, resumed = 0 }) {
+      moved = bytes - resumed
       const at = now()
       if (quiet || at - shown < (isTerminal ? REDRAW_MS : LINE_MS)) return
       shown = at
-      rate.add(at, bytes)
+      rate.add(at, moved)
       const facts = factsOf(bytes, total, rate.value)
       const width = (stream.columns ?? USUAL_WIDTH) - 1
       const line = isTerminal
@@ -96,8 +97,8 @@ export function createProgress(options: ProgressOptions): Progress {
     },
     clear,
     finish() {
-      if (quiet) return
       clear()
+      if (quiet || moved === 0) return
       const ms = now() - began
       const took = `${bytesText(moved)} in ${clock(ms / 1000)} (${rateText(moved, ms)})`
       stream.write(`${title}: ${took}\n`)

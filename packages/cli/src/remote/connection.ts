@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import type { TankClientOptions } from '@tank/client'
+import type { Auth, TankClientOptions } from '@tank/client'
 import { type CommandCall, type Flag, text, UsageError } from '../command-line.ts'
+import { type OpenStack, openStackOf } from './openstack.ts'
 import { type Profile, profilesFile, readProfiles } from './profiles.ts'
 
 export const DEFAULT_URL = 'http://127.0.0.1:9292'
@@ -28,6 +29,8 @@ export interface Connection {
   readonly token: string | undefined
   /** Where the token is from, for people. */
   readonly tokenSource: string | undefined
+  /** What gives tokens instead. */
+  readonly auth?: Auth | undefined
   readonly caFile: string | undefined
 }
 
@@ -64,44 +67,89 @@ export function tidyUrl(url: string): string {
   return url.replace(/\/+$/, '')
 }
 
+interface Place {
+  readonly url: string
+  readonly source: string
+}
+
+/** Where the environment of OpenStack says that the service is. */
+async function placeOf({ url, endpoint, token, auth }: OpenStack): Promise<Place | undefined> {
+  if (url !== undefined) return { url, source: 'OS_ENDPOINT' }
+  if (endpoint !== undefined) return { url: await endpoint(), source: 'the catalogue' }
+  if (token === undefined && auth === undefined) return undefined
+  const who = token === undefined ? 'An identity service without a catalogue' : 'OS_TOKEN'
+  throw new UsageError(`${who} does not say where the service is. OS_ENDPOINT or TANK_URL does.`)
+}
+
+async function findPlace(
+  call: CommandCall,
+  profile: NamedProfile,
+  openStack: OpenStack | undefined
+): Promise<Place> {
+  const flag = text(call, 'url')
+  if (flag !== undefined) return { url: flag, source: '--url' }
+  const noted = profile.url && { url: profile.url, source: `profile ${profile.name}` }
+  if (noted && profile.isNamed) return noted
+  if (call.env.TANK_URL) return { url: call.env.TANK_URL, source: 'TANK_URL' }
+  const there = openStack && (await placeOf(openStack))
+  return there ?? (noted || { url: DEFAULT_URL, source: 'the usual address' })
+}
+
+/** An address of the Image API v2 without the version. */
+const withoutVersion = (url: string) => url.replace(/\/+$/, '').replace(/\/v\d+(\.\d+)?$/, '')
+
 /**
- * Finds the service: the flag, the profile that is named, the environment, the profile that was
- * noted last, this machine. A token of a profile goes to the service of that profile and nowhere
- * else.
+ * Finds the service: the flag, the profile that is named, the environment of Tank, that of OpenStack,
+ * the profile that was noted last, this machine. A token of a profile goes to the service of that
+ * profile and nowhere else; `withoutNoted`: not even there.
  */
-export async function connectionOf(call: CommandCall): Promise<Connection> {
+export async function connectionOf(
+  call: CommandCall,
+  { withoutNoted = false }: { readonly withoutNoted?: boolean } = {}
+): Promise<Connection> {
   const { env } = call
   const profile = await profileOf(call)
-  const places: [url: string | undefined, source: string][] = [
-    [text(call, 'url'), '--url'],
-    [profile.isNamed ? profile.url : undefined, `profile ${profile.name}`],
-    [env.TANK_URL || undefined, 'TANK_URL'],
-    [profile.url, `profile ${profile.name}`],
-    [DEFAULT_URL, 'the usual address']
-  ]
-  const [found = DEFAULT_URL, source = ''] = places.find(([url]) => url !== undefined) ?? []
-  const url = tidyUrl(found)
-  const isOfProfile = profile.url !== undefined && tidyUrl(profile.url) === url
-  const [token, tokenSource] = env.TANK_TOKEN
-    ? [env.TANK_TOKEN, 'TANK_TOKEN']
-    : isOfProfile
-      ? [profile.token, `profile ${profile.name}`]
-      : []
-  const caFile =
-    text(call, 'cacert') ??
-    (env.TANK_CACERT || (isOfProfile ? profile.caFile : undefined) || env.OS_CACERT || undefined)
-  return { url, source, token, tokenSource, caFile }
+  const given = text(call, 'cacert') ?? (env.TANK_CACERT || undefined)
+  const openStack = profile.isNamed
+    ? undefined
+    : await openStackOf(env, await readable(given ?? (env.X7_CACERT || env.OS_CACERT || undefined)))
+  const place = await findPlace(call, profile, openStack)
+  const url = withoutVersion(tidyUrl(place.url))
+  const { source } = place
+  const isOfProfile = profile.url !== undefined && withoutVersion(tidyUrl(profile.url)) === url
+  const profileFile = isOfProfile ? profile.caFile : undefined
+  const caFile = given ?? profileFile ?? (env.X7_CACERT || env.OS_CACERT || undefined)
+  const isOfOpenStack = source === 'OS_ENDPOINT' || source === 'the catalogue'
+  const where = { url, source, caFile, token: undefined, tokenSource: undefined }
+  if (env.TANK_TOKEN) return { ...where, token: env.TANK_TOKEN, tokenSource: 'TANK_TOKEN' }
+  if (isOfProfile && profile.token !== undefined && !isOfOpenStack && !withoutNoted) {
+    return { ...where, token: profile.token, tokenSource: `profile ${profile.name}` }
+  }
+  if (openStack?.token !== undefined) {
+    return { ...where, token: openStack.token, tokenSource: 'OS_TOKEN' }
+  }
+  if (openStack?.auth === undefined) return where
+  return { ...where, tokenSource: 'OS_AUTH_URL', auth: openStack.auth }
+}
+
+/** The name of a file that can be read. */
+async function readable(file: string | undefined): Promise<string | undefined> {
+  if (file !== undefined) await readCertificates(file)
+  return file
 }
 
 /** What a client of this connection is made from. */
 export async function clientOptions({
   url,
   token,
+  auth,
   caFile
 }: Connection): Promise<TankClientOptions> {
   return {
     url,
+    light: true,
     ...(token === undefined ? {} : { token }),
+    ...(auth === undefined ? {} : { auth }),
     ...(caFile === undefined ? {} : { ca: await readCertificates(caFile) })
   }
 }
@@ -111,6 +159,6 @@ async function readCertificates(file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new UsageError(`The certificates of --cacert cannot be read: ${why}.`)
+    throw new UsageError(`The certificates of --cacert or its variables cannot be read: ${why}.`)
   }
 }

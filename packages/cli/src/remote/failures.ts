@@ -1,4 +1,4 @@
-import { isTankClientError, type TankClientError } from '@tank/client'
+import { isTankClientError, type TankClientError } from '@tank/client/tank-client'
 import { CommandError, EXIT } from '../command-line.ts'
 import { printable } from '../output/printable.ts'
 import type { Connection } from './connection.ts'
@@ -61,10 +61,13 @@ function unreachableText(error: TankClientError, connection: Connection): string
 }
 
 function refusedText({ message, status }: TankClientError, connection: Connection): string {
-  const { url, tokenSource } = connection
+  const { url, tokenSource, auth } = connection
   if (status === 403) return `${url} does not allow it: ${message}`
   if (tokenSource === undefined) {
-    return `${url} wants to know who you are. Use tank login, or set TANK_TOKEN.`
+    return `${url} wants to know who you are. Use tank login, or set TANK_TOKEN or OS_AUTH_URL and its companions.`
+  }
+  if (auth !== undefined) {
+    return `${url} refuses the token that ${tokenSource} gives. Does it know that identity service?`
   }
   return `${url} refuses the token of ${tokenSource}: it is wrong or has ended. Get a new one: tank login.`
 }
@@ -75,6 +78,9 @@ function localText(error: TankClientError, verb: 'read' | 'written'): string {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return `the disk is full: ${what} could not be ${verb}. Make room, or choose another place with -o.`
   }
+  if (code === 'EFBIG') {
+    return `${what} may not be larger here: the file system or a limit of this shell (ulimit -f) forbids it.`
+  }
   if (code === 'ENOENT') return `there is no ${path}.`
   if (code === 'EACCES' || code === 'EPERM') return `this user may not have ${path} ${verb}.`
   if (code === 'EPIPE') return 'whoever read the bytes stopped reading.'
@@ -84,7 +90,9 @@ function localText(error: TankClientError, verb: 'read' | 'written'): string {
 function textOf(error: TankClientError, connection: Connection): [code: number, text: string] {
   const { url } = connection
   const { code, status, message } = error
-  if (code === 'UNREACHABLE') return [EXIT.unreachable, unreachableText(error, connection)]
+  if (code === 'UNREACHABLE' || code === 'CERTIFICATE_REFUSED') {
+    return [EXIT.unreachable, unreachableText(error, connection)]
+  }
   if (code === 'TIMEOUT' || code === 'CONNECTION_CLOSED') {
     return [EXIT.unreachable, `${url} went away: ${message}. Trying again does no harm.`]
   }

@@ -1,4 +1,5 @@
-import { type ImageDocument, isTankClientError } from '@tank/client'
+import type { ImageDocument } from '@tank/client'
+import { isTankClientError } from '@tank/client/tank-client'
 import { bytesText, table } from '../admin/sizes.ts'
 import { CommandError, EXIT } from '../command-line.ts'
 import { printable } from '../output/printable.ts'

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { type CommandCall, UsageError } from '../command-line.ts'
+import { printableLines } from '../output/printable.ts'
 
 /** Whether somebody sits at both ends. */
 export function isInteractive({ streams }: CommandCall): boolean {
@@ -16,19 +17,20 @@ async function question(
   }: { readonly signal?: AbortSignal | undefined; readonly secret?: boolean }
 ): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-  streams.stderr.write(text)
+  const shown = printableLines(text)
+  // drawn again with each key: it has to be one line
+  const prompt = secret ? '' : shown.slice(shown.lastIndexOf('\n') + 1)
+  streams.stderr.write(shown.slice(0, shown.length - prompt.length))
   const lines = createInterface({
     input: streams.stdin,
     output: secret ? nowhere : streams.stderr,
     terminal: true
   })
-  // the prompt is drawn again with each line that is edited
-  if (!secret) lines.setPrompt(text)
   // in raw mode Ctrl-C is a key
   lines.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   try {
     const options = signal === undefined ? {} : { signal }
-    return (await lines.question(secret ? '' : `\r${text}`, options)).trim()
+    return (await lines.question(prompt, options)).trim()
   } finally {
     lines.close()
     if (secret) streams.stderr.write('\n')
@@ -71,4 +73,15 @@ export async function confirmed(
   }
   const answer = await question(call, `${text} [y/N] `, { signal })
   return /^y(es)?$/i.test(answer)
+}
+
+/** A question that an empty line, or nobody at a terminal, answers with `otherwise`. */
+export async function choose(
+  call: CommandCall,
+  text: string,
+  { otherwise, signal }: { readonly otherwise: boolean; readonly signal?: AbortSignal }
+): Promise<boolean> {
+  if (!isInteractive(call)) return otherwise
+  const answer = await question(call, `${text} ${otherwise ? '[Y/n]' : '[y/N]'} `, { signal })
+  return answer === '' ? otherwise : /^y(es)?$/i.test(answer)
 }

@@ -1,4 +1,5 @@
-import { createTankClient, type TankClient } from '@tank/client'
+import type { TankClient } from '@tank/client'
+import { createTankClient } from '@tank/client/tank-client'
 import { type CommandCall, CommandError, EXIT } from '../command-line.ts'
 import { type Connection, clientOptions, connectionOf } from './connection.ts'
 import { toCommandError } from './failures.ts'
@@ -35,34 +36,36 @@ export async function interruptible<T>(run: (signal: AbortSignal) => Promise<T>)
   }
 }
 
-/** Resolves when all that was printed is written; a reader who has seen enough is no failure. */
-async function flushed({ stdout }: CommandCall['streams']): Promise<void> {
-  // the bytes of an image end it
-  if (stdout.writableEnded === true) return
-  await new Promise<void>((resolve, reject) => {
-    stdout.write('', (error?: NodeJS.ErrnoException | null) => {
-      if (!error || error.code === 'EPIPE') resolve()
-      else
-        reject(new CommandError(EXIT.failed, `the result could not be written: ${error.message}`))
-    })
-  })
-}
-
 /** Runs a command with a client of the service that the command line and the environment name. */
 export async function withSession(
   call: CommandCall,
   work: (session: Session) => Promise<void>
 ): Promise<number> {
-  const connection = await connectionOf(call)
+  return await interruptible(async (signal) => {
+    const connection = await unlessAborted(connectionOf(call), signal)
+    return await workWith(connection, { call, signal }, work)
+  })
+}
+
+/** For work that knows no signal, such as asking an identity service. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    work.then(resolve, reject)
+  })
+}
+
+async function workWith(
+  connection: Connection,
+  { call, signal }: Pick<Session, 'call' | 'signal'>,
+  work: (session: Session) => Promise<void>
+): Promise<number> {
   const tank = createTankClient(await clientOptions(connection))
   const note = (text: string) => {
     if (call.values.quiet !== true) call.printError(text)
   }
-  // told by the write that it concerns
-  call.streams.stdout.on('error', () => {})
   try {
-    await interruptible((signal) => work({ call, tank, connection, signal, note }))
-    await flushed(call.streams)
+    await work({ call, tank, connection, signal, note })
     return EXIT.done
   } catch (error) {
     throw toCommandError(error, connection)

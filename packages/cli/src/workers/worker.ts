@@ -8,6 +8,8 @@ const tell = (message: FromWorker) => process.send?.(message)
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
 process.on('SIGHUP', () => {})
+// a terminal that is gone is no reason to end transfers
+process.stderr.on('error', () => {})
 // without the main process there is no registry to tell about anything
 process.on('disconnect', () => process.exit(1))
 
