@@ -4,10 +4,10 @@
 #
 #   keystone.sh start|stop|status|env [DIR]     DIR: /tmp/tank-servers/keystone
 #
-# 127.0.0.1:18500 (KEYSTONE_PORT). Project one has the users member and reader with the roles of these
+# 127.0.0.1:18500 (KEYSTONE_PORT); tokens live an hour (KEYSTONE_TOKEN_SECONDS, read at start). Project one has the users member and reader with the roles of these
 # names, project two the member other, project admin the administrator admin; tank of project service
 # has the role service, so that it may ask about tokens. The password of NAME is NAMEpw. The state
-# outlives stop; remove DIR for an empty one.
+# outlives stop; remove DIR for an empty one. KEYSTONE_FROM: the DIR of another one, whose state is copied.
 set -euo pipefail
 NAME=keystone
 DIR=${2:-/tmp/tank-servers/keystone}
@@ -21,6 +21,7 @@ export TANK_TEST_KEYSTONE_URL=$URL
 export TANK_TEST_KEYSTONE_USER=tank
 export TANK_TEST_KEYSTONE_PASSWORD=tankpw
 export TANK_TEST_KEYSTONE_PROJECT=service
+export TANK_TEST_KEYSTONE_DIR=$DIR
 END
 }
 packages() { # without a database and an administrator of the package's own
@@ -29,7 +30,8 @@ packages() { # without a database and an administrator of the package's own
     printf 'keystone keystone/%s boolean false\n' configure_db create-admin-tenant \
       register-endpoint | debconf-set-selections
   fi
-  need_pkgs keystone uwsgi-core uwsgi-plugin-python3 python3-keystoneclient python3-openstackclient curl
+  need_pkgs keystone uwsgi-core uwsgi-plugin-python3 python3-keystoneclient python3-openstackclient curl \
+    memcached python3-memcache
 }
 as_keystone() { # the programs refuse to run as root, or should
   if [ "$(id -u)" = 0 ]; then
@@ -52,10 +54,14 @@ key_repository = $DIR/data/fernet
 key_repository = $DIR/data/credential
 [token]
 provider = fernet
-expiration = 3600
+expiration = ${KEYSTONE_TOKEN_SECONDS:-3600}
 [identity]
 password_hash_algorithm = bcrypt
 password_hash_rounds = 4
+[cache]
+enabled = true
+backend = dogpile.cache.memcached
+memcache_servers = unix:$DIR/run/memcached
 END
 }
 manage() { as_keystone keystone-manage --config-file "$DIR/keystone.conf" "$@" >>"$DIR/log/manage.log" 2>&1; }
@@ -63,6 +69,21 @@ manage() { as_keystone keystone-manage --config-file "$DIR/keystone.conf" "$@" >
 use_wal() {
   as_keystone /usr/bin/python3 -c \
     "import sqlite3; sqlite3.connect('$DIR/data/keystone.sqlite').execute('pragma journal_mode=WAL')"
+}
+copy_state() { # while the other one runs
+  local from=${KEYSTONE_FROM:-}
+  [ -e "$from/populated" ] || return 1
+  cp -r "$from/data/fernet" "$from/data/credential" "$DIR/data/"
+  /usr/bin/python3 - "$from/data/keystone.sqlite" "$DIR/data/keystone.sqlite" <<'END'
+import sqlite3
+import sys
+
+sqlite3.connect(sys.argv[1]).backup(sqlite3.connect(sys.argv[2]))
+END
+  [ "$(id -u)" != 0 ] || chown -R keystone:keystone "$DIR/data"
+  chmod 700 "$DIR/data"
+  use_wal
+  touch "$DIR/bootstrapped" "$DIR/populated"
 }
 bootstrap() {
   local account=() owner
@@ -104,11 +125,20 @@ for user, project, role in people:
 END
   touch "$DIR/populated"
 }
+# what the processes have read of the database and made of tokens, as any cloud keeps it
+cache() {
+  local run=(memcached -s "$DIR/run/memcached" -a 0600 -m 32)
+  [ "$(id -u)" != 0 ] || {
+    chown keystone:keystone "$DIR/run"
+    run+=(-u keystone)
+  }
+  background memcached "${run[@]}"
+}
 # Each answer ends its connection, as uWSGI's own HTTP does without saying so. No threads: connections
 # to SQLite do not go from one to another.
 serve() {
   local run=(env "OS_KEYSTONE_CONFIG_FILES=$DIR/keystone.conf" /usr/bin/uwsgi --plugins python3
-    --master --http-socket "127.0.0.1:$PORT" --wsgi-file /usr/bin/keystone-wsgi-public --processes 3
+    --master --http-socket "127.0.0.1:$PORT" --wsgi-file /usr/bin/keystone-wsgi-public --processes "${KEYSTONE_PROCESSES:-3}"
     --lazy-apps --need-app --buffer-size 16384 --die-on-term
     --disable-logging --add-header 'Connection: close' --pyargv "--config-file $DIR/keystone.conf")
   [ "$(id -u)" != 0 ] ||
@@ -124,7 +154,8 @@ start() {
   stop
   ! port_open "$PORT" || die "port $PORT is taken"
   write_config
-  [ -e "$DIR/bootstrapped" ] || bootstrap
+  [ -e "$DIR/bootstrapped" ] || copy_state || bootstrap
+  cache
   serve
   local i
   for i in $(seq 240); do
@@ -136,7 +167,10 @@ start() {
   [ -e "$DIR/populated" ] || populate >&2 || die 'the users could not be made'
   print_env
 }
-stop() { finish keystone; }
+stop() {
+  finish keystone
+  finish memcached
+}
 case ${1:-} in
   start) start ;;
   stop) stop ;;

@@ -54,7 +54,7 @@ write_server() { # write_server object|container|account
 [DEFAULT]
 bind_ip = 127.0.0.1
 bind_port = $(port_of "$1")
-workers = $([ "$1" = object ] && echo 2 || echo 1)
+workers = $([ "$1" = object ] && echo 2 || echo 0)
 user = $(id -un)
 swift_dir = $DIR/etc
 devices = $DIR/devices
@@ -75,7 +75,7 @@ concurrency = 1
 recon_cache_path = $DIR/cache
 END
 }
-write_proxy() { # write_proxy DIR PORT WORKERS SEGMENTS
+write_proxy() { # write_proxy DIR PORT WORKERS SEGMENTS; no WORKERS: the first process serves
   local filters=(catch_errors gatekeeper healthcheck proxy_logging cache listing_formats bulk tempurl
     tempauth copy container_quotas account_quotas slo dlo versioned_writes symlink) filter
   cat >"$1/proxy-server.conf" <<END
@@ -154,7 +154,7 @@ configure() {
     (make_ring "$server") >>"$DIR/log/rings.log" 2>&1 || die "no ring: see $DIR/log/rings.log"
   done
   write_proxy "$DIR/etc" "$PORT" 2 1000
-  write_proxy "$DIR/small" "$SMALL_PORT" 1 4
+  write_proxy "$DIR/small" "$SMALL_PORT" 0 4
 }
 run() { # run NAME PROGRAM CONFIG [SWIFT_CONF_DIR]
   background "$1" /usr/bin/python3 "$DIR/etc/run.py" "${4:-$DIR/etc}/swift.conf" "/usr/bin/swift-$2" "$3" -v

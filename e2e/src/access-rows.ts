@@ -1,5 +1,7 @@
 import type { Action } from '@tank/api'
+import { FORM_TYPE, FORMATS, file, formBody } from './form.ts'
 import { METADEF_ROWS } from './metadef-access-rows.ts'
+import { V1_ROWS } from './v1-access-rows.ts'
 
 export const ROLES = ['admin', 'member', 'reader', 'service', 'nobody'] as const
 export type Role = (typeof ROLES)[number]
@@ -26,6 +28,10 @@ export interface Row {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: unknown
   readonly statuses: Readonly<Record<Role, Statuses>>
+  /** What a role gets for a deleted image, where that is not 404. */
+  readonly deleted?: Partial<Readonly<Record<Role, number>>>
+  /** What who sees every image gets, in each situation up to `foreign`, where that is no reader's. */
+  readonly auditor?: readonly number[]
 }
 
 const REFUSED = { admin: 403, member: 403, reader: 403, service: 403, nobody: 403 }
@@ -321,6 +327,17 @@ const cache: Row[] = [
 ]
 
 /** Who gets what from each route: the defaults of the policy, as seen from outside. */
+/** Pages for browsers; the form itself is for everybody. */
+const pages: Row[] = [
+  {
+    route: 'POST /ui/upload',
+    actions: ['add_image', 'upload_image'],
+    headers: FORM_TYPE,
+    body: formBody([...FORMATS, file('data')]).toString(),
+    statuses: only({ admin: 201, member: 201 })
+  }
+]
+
 export const ROWS: readonly Row[] = [
   ...images,
   ...changes,
@@ -328,18 +345,23 @@ export const ROWS: readonly Row[] = [
   ...members,
   ...places,
   ...tasks,
+  ...pages,
   ...METADEF_ROWS,
-  ...cache
+  ...cache,
+  ...V1_ROWS
 ]
 
 /** The status that a caller gets; images that it cannot see are all not there. */
 export function expected(row: Row, role: Role | 'auditor', situation: Situation): number {
   // who only reads, but sees every image as if it were a community image
   if (role === 'auditor') {
+    const at = [...VISIBLE, 'foreign'].indexOf(situation)
+    if (row.auditor !== undefined) return row.auditor[at] ?? 404
     return expected(row, 'reader', situation === 'foreign' ? 'community' : situation)
   }
   const statuses = row.statuses[role]
-  if (situation === 'deleted' || situation === 'absent') return 404
+  if (situation === 'deleted') return row.deleted?.[role] ?? 404
+  if (situation === 'absent') return 404
   if (situation === 'foreign') {
     if (role !== 'admin') return 404
     return typeof statuses === 'number' ? statuses : (statuses[VISIBLE.length] ?? 0)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { type ClientCommand, runClient } from './client-host.ts'
 import { startAlone } from './cluster.ts'
+import { sharedDatabase } from './database.ts'
 import { request } from './http.ts'
 import { missingCommand, missingVariable } from './require.ts'
 import { type Tank, tempFolder } from './tank.ts'
@@ -36,32 +37,43 @@ export async function startWithKeystone(
 ): Promise<Tank> {
   const keystone = { url: keystoneUrl, cacheSeconds: 1, ...credentials }
   const identity = { mode: 'keystone', keystone }
-  const { tank } = await startAlone(t, { identity, ...api }, registry)
+  const database = await sharedDatabase(t)
+  const { tank } = await startAlone(t, { identity, ...api }, { ...database, ...registry })
   return tank
 }
 
-export async function keystone(method: string, path: string, token: string, body?: object) {
-  const answer = await request(`${keystoneUrl}${path}`, {
-    method,
-    headers: { 'content-type': 'application/json', 'x-auth-token': token },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) })
-  })
-  const text = answer.body.toString()
-  return { ...answer, json: text === '' ? undefined : JSON.parse(text) }
+/** Calls of an Identity API, and tokens of the users of the script's. */
+export function identityAt(base: string) {
+  const call = async (
+    method: string,
+    path: string,
+    token: string,
+    body?: object,
+    headers: Readonly<Record<string, string>> = {}
+  ) => {
+    const answer = await request(`${base}${path}`, {
+      method,
+      headers: { 'content-type': 'application/json', 'x-auth-token': token, ...headers },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
+    const text = answer.body.toString()
+    return { ...answer, json: text === '' ? undefined : JSON.parse(text) }
+  }
+  const login = async (user: string, project: string) => {
+    const domain = { name: 'Default' }
+    const who = { name: user, domain, password: `${user}pw` }
+    const { headers, json } = await call('POST', '/auth/tokens', '', {
+      auth: {
+        identity: { methods: ['password'], password: { user: who } },
+        scope: { project: { name: project, domain } }
+      }
+    })
+    return { token: String(headers['x-subject-token']), userId: String(json.token.user.id) }
+  }
+  return { call, login }
 }
 
-/** A token of a user of the script's. */
-export async function login(user: string, project: string) {
-  const domain = { name: 'Default' }
-  const who = { name: user, domain, password: `${user}pw` }
-  const { headers, json } = await keystone('POST', '/auth/tokens', '', {
-    auth: {
-      identity: { methods: ['password'], password: { user: who } },
-      scope: { project: { name: project, domain } }
-    }
-  })
-  return { token: String(headers['x-subject-token']), userId: String(json.token.user.id) }
-}
+export const { call: keystone, login } = identityAt(keystoneUrl)
 
 const PEOPLE = {
   admin: ['admin', 'admin'],

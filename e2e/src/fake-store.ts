@@ -17,6 +17,8 @@ export interface Faults {
   corrupts?: boolean
   /** `stat` does not know sizes, nor does `get`. */
   hidesSize?: boolean
+  /** `delete` rejects. */
+  keeps?: boolean
   /** `put` waits for this before it ends. */
   putWaits?: Promise<unknown>
   /** Milliseconds after each chunk of a body. */
@@ -125,6 +127,7 @@ export class FakeStore {
       },
       delete: async (key) => {
         this.deletes++
+        if (this.faults.keeps) throw new StoreError('UNAVAILABLE', 'kept on order')
         this.bytes.delete(key)
       }
     }

@@ -44,17 +44,104 @@ function tarball(name: string, version: string): string {
   return `${name.replace('@', '').replace('/', '-')}-${version}.tgz`
 }
 
-async function packAll(to: string): Promise<ReadonlyMap<string, string>> {
-  const args = ['-r', '--filter', '@tank/store', '--filter', '@tank/store-*', 'pack']
-  await run('npx', [...PNPM, ...args, '--pack-destination', to], packages)
+/** Packs the packages of these folders as they would be published: name and tarball of each. */
+async function pack(folders: readonly string[], to: string): Promise<ReadonlyMap<string, string>> {
   const packed = new Map<string, string>()
-  for (const folder of await readdir(packages)) {
-    if (folder !== 'store' && !folder.startsWith('store-')) continue
+  for (const folder of folders) {
     const manifest = JSON.parse(await readFile(join(packages, folder, 'package.json'), 'utf8'))
     if (manifest.private === true) continue
     packed.set(manifest.name, join(to, tarball(manifest.name, manifest.version)))
   }
+  const filters = [...packed.keys()].flatMap((name) => ['--filter', name])
+  await run('npx', [...PNPM, '-r', ...filters, 'pack', '--pack-destination', to], packages)
   return packed
+}
+
+async function npmInstall(project: string, ...more: string[]): Promise<void> {
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...more], project)
+}
+
+/** A project that has the client and nothing else. */
+export interface ClientProject {
+  readonly folder: string
+  /** Names of all packages that came with it. */
+  readonly installed: readonly string[]
+  /** Adds what only a test of the client needs, under the names given. */
+  add(dependencies: Readonly<Record<string, string>>): Promise<void>
+}
+
+/** Packs the client and the model, and installs the client into an empty project in `folder`. */
+export async function installClient(folder: string): Promise<ClientProject> {
+  const packed = await pack(['client', 'model'], folder)
+  const file = (name: string) => `file:${packed.get(name)}`
+  const manifest = {
+    private: true,
+    type: 'module',
+    dependencies: { '@tank/client': file('@tank/client') },
+    // not published yet, so it has to be said where it is
+    overrides: { '@tank/model': file('@tank/model') }
+  }
+  const project = join(folder, 'project')
+  await mkdir(project)
+  const install = async (devDependencies: object) => {
+    await writeFile(join(project, 'package.json'), JSON.stringify({ ...manifest, devDependencies }))
+    await npmInstall(project)
+  }
+  await install({})
+  return { folder: project, installed: await installedIn(project), add: install }
+}
+
+/** A project that has a package without dependencies and nothing else. */
+export interface PlainProject {
+  readonly folder: string
+  readonly installed: readonly string[]
+  /** All programs of its README. */
+  readonly examples: readonly string[]
+}
+
+/** Packs the inspector and installs it into an empty project in `folder`. */
+export async function installInspector(folder: string): Promise<PlainProject> {
+  const packed = await pack(['inspect'], folder)
+  const name = '@tank/inspect'
+  const project = join(folder, 'project')
+  await mkdir(project)
+  const manifest = {
+    private: true,
+    type: 'module',
+    dependencies: { [name]: `file:${packed.get(name)}` }
+  }
+  await writeFile(join(project, 'package.json'), JSON.stringify(manifest))
+  await npmInstall(project)
+  const readme = await readFile(join(project, 'node_modules', name, 'README.md'), 'utf8')
+  const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code = '']) => code)
+  return { folder: project, installed: await installedIn(project), examples }
+}
+
+/**
+ * Packs the command with all that it needs of this workspace, and installs it into an empty project in
+ * `folder`, without what npm calls optional. Returns the project.
+ */
+export async function installCli(folder: string): Promise<string> {
+  const packed = await pack(await readdir(packages), folder)
+  const files = [...packed].map(([name, file]) => [name, `file:${file}`] as const)
+  const manifest = {
+    private: true,
+    type: 'module',
+    dependencies: Object.fromEntries(files.filter(([name]) => name === '@tank/cli')),
+    // not published yet, so it has to be said where they are
+    overrides: Object.fromEntries(files.filter(([name]) => name !== '@tank/cli'))
+  }
+  const project = join(folder, 'project')
+  await mkdir(project)
+  await writeFile(join(project, 'package.json'), JSON.stringify(manifest))
+  await npmInstall(project, '--omit=optional')
+  return project
+}
+
+async function installedIn(project: string): Promise<string[]> {
+  const lock = await readFile(join(project, 'node_modules', '.package-lock.json'), 'utf8')
+  const paths = Object.keys(JSON.parse(lock).packages)
+  return paths.map((path) => path.replace(/^.*node_modules\//, '')).sort()
 }
 
 /**
@@ -62,7 +149,8 @@ async function packAll(to: string): Promise<ReadonlyMap<string, string>> {
  * an empty project in `folder`.
  */
 export async function installStores(folder: string): Promise<StorePackage[]> {
-  const packed = await packAll(folder)
+  const isStore = (name: string) => name === 'store' || name.startsWith('store-')
+  const packed = await pack((await readdir(packages)).filter(isStore), folder)
   const dependencies: Record<string, string> = { fastify: '^5.12.0' }
   const overrides: Record<string, string> = {}
   // the contract comes along with the stores: nobody asks for it
@@ -74,7 +162,7 @@ export async function installStores(folder: string): Promise<StorePackage[]> {
   await mkdir(project)
   const manifest = { private: true, type: 'module', dependencies, overrides }
   await writeFile(join(project, 'package.json'), JSON.stringify(manifest))
-  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund'], project)
+  await npmInstall(project)
   const found = Object.keys(dependencies).filter((name) => name.startsWith('@tank/'))
   return Promise.all(
     found.map(async (name) => {

@@ -105,6 +105,29 @@ await testWith(t, 'docker compose: a small cluster', needs, async (t) => {
     t.not(touch.code, 0, 'the program cannot be written')
   })
 
+  await t.test('a service is well, or not, by what it answers', async (t) => {
+    const health = async (url: string) => {
+      const { code } = await run([
+        'exec',
+        '-T',
+        '-e',
+        `TANK_HEALTH_URL=${url}`,
+        'api-1',
+        'tank-health'
+      ])
+      return code
+    }
+    t.equal((await run(['exec', '-T', 'registry', 'tank-health'])).code, 0)
+    t.equal(await health('http://127.0.0.1:9292/readyz'), 0)
+    for (const url of [
+      'http://127.0.0.1:9292/nowhere',
+      'http://127.0.0.1:1/',
+      'https://127.0.0.1:1/'
+    ]) {
+      t.not(await health(url), 0, url)
+    }
+  })
+
   await t.test('a refusal in the middle of a body comes through the proxy', async (t) => {
     const answer = await images.upload(id, pattern({ size: 32 * MiB }))
     t.equal(answer.status, 409)

@@ -3,8 +3,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { runClient } from '../src/client-host.ts'
 import { startAlone } from '../src/cluster.ts'
-import { command } from '../src/command.ts'
+import { sharedDatabase } from '../src/database.ts'
 import { openFront } from '../src/front.ts'
 import { missingCommand, testWith } from '../src/require.ts'
 import { tempFolder } from '../src/tank.ts'
@@ -12,8 +13,10 @@ import { until } from '../src/wait.ts'
 
 t.setTimeout(300_000)
 
-const program = process.env.TANK_TEST_OPENSTACK || 'openstack'
-const missing = program.startsWith('/') ? undefined : missingCommand(program)
+// of Debian, as is the Python that runs it
+const script = process.env.TANK_TEST_OPENSTACK || '/usr/bin/openstack'
+const missing = missingCommand(script)
+const env = { PATH: process.env.PATH ?? '', HOME: '/nonexistent', LANG: 'C.UTF-8' }
 const digest = (data: Buffer, algorithm: string) => createHash(algorithm).update(data).digest('hex')
 
 /**
@@ -29,12 +32,13 @@ function withoutProjects(path: string, outgoing: ServerResponse): string | undef
 
 /** The openstack command line against one Tank; answers are parsed JSON. */
 async function openClient(t: Test, front = async (url: string) => url) {
-  const { tank } = await startAlone(t)
+  const { tank } = await startAlone(t, {}, await sharedDatabase(t))
   const endpoint = await front(tank.url)
   const run = (...args: string[]) =>
-    command(program, ['--os-auth-type', 'none', '--os-endpoint', endpoint, ...args], {
-      env: { PATH: process.env.PATH, HOME: '/nonexistent', LANG: 'C.UTF-8' },
-      timeoutMs: 60_000
+    runClient({
+      script,
+      args: ['--os-auth-type', 'none', '--os-endpoint', endpoint, ...args],
+      env
     })
   const ok = async (...args: string[]) => {
     const { code, stdout, stderr } = await run(...args)
@@ -172,13 +176,13 @@ print(discover.Discover(session.Session(), sys.argv[1]).url_for('2'))
 `
 
 await testWith(t, 'VER7: discovery from the bare address and from /v2', [missing], async (t) => {
-  const { tank } = await startAlone(t)
+  const { tank } = await startAlone(t, {}, await sharedDatabase(t))
   for (const path of ['', '/', '/v2', '/v2/']) {
-    const { code, stdout, stderr } = await command(
-      '/usr/bin/python3',
-      ['-c', DISCOVER, `${tank.url}${path}`],
-      { env: { PATH: process.env.PATH, HOME: '/nonexistent' }, timeoutMs: 30_000 }
-    )
+    const { code, stdout, stderr } = await runClient({
+      program: DISCOVER,
+      args: [`${tank.url}${path}`],
+      env
+    })
     t.equal(code, 0, `from '${path}'`, { stderr })
     t.equal(stdout.trim(), `${tank.url}/v2/`)
   }
@@ -192,7 +196,8 @@ print(json.dumps([image.name for image in cloud.image.images(limit=2, sort='name
 `
 
 await testWith(t, 'CLI10 openstacksdk: pages behind a path', [missing], async (t) => {
-  const { tank, images } = await startAlone(t, { trustedProxies: ['127.0.0.1'] })
+  const proxies = { trustedProxies: ['127.0.0.1'] }
+  const { tank, images } = await startAlone(t, proxies, await sharedDatabase(t))
   const names = ['a', 'b', 'c', 'd', 'e']
   for (const name of names) await images.create({ name })
   const withoutPrefix = (path: string, outgoing: ServerResponse) => {
@@ -205,9 +210,7 @@ await testWith(t, 'CLI10 openstacksdk: pages behind a path', [missing], async (t
     'x-forwarded-prefix': '/image'
   })
   for (const endpoint of [`${front}/image`, `${front}/image/v2`]) {
-    const { code, stdout, stderr } = await command('/usr/bin/python3', ['-c', PAGES, endpoint], {
-      env: { PATH: process.env.PATH, HOME: '/nonexistent' }
-    })
+    const { code, stdout, stderr } = await runClient({ program: PAGES, args: [endpoint], env })
     t.equal(code, 0, endpoint, { stderr })
     t.same(JSON.parse(stdout), names)
   }

@@ -5,9 +5,12 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { command } from '../src/command.ts'
 import { download, request } from '../src/http.ts'
 import {
   importsOf,
+  installCli,
+  installInspector,
   installStores,
   plainEnvironment,
   type StorePackage,
@@ -223,5 +226,49 @@ t.test('each store, as it is published, in an application of its own', async (t)
       await mkdir(own)
       await stream(t, store, await server.open(t, own), folder)
     })
+  }
+})
+
+t.test('the inspector, as it is published, in a project of its own', async (t) => {
+  const { folder, installed, examples } = await installInspector(await tempFolder(t))
+  t.same(installed, ['@tank/inspect'], 'it brings nothing along')
+  t.same(await undeclaredImports(join(folder, 'node_modules/@tank/inspect')), [])
+  const image = join(folder, 'disk.qcow2')
+  await writeFile(image, Buffer.alloc(1024 * 1024, 'tank'))
+  const env = { ...plainEnvironment(), IMAGE_FILE: image }
+  const run = async (name: string, code: string) => {
+    await writeFile(join(folder, name), code)
+    return command(process.execPath, [name], { cwd: folder, env, timeoutMs: 60_000 })
+  }
+  t.ok(examples.length >= 2, 'its README has programs')
+  for (const [index, code] of examples.entries()) {
+    const { code: status, stdout, stderr } = await run(`example-${index}.js`, code)
+    t.match({ status, stdout }, { status: 0, stdout: /raw[\s\S]*safe/ }, stderr)
+  }
+  const required =
+    "require('@tank/inspect').inspectFile(process.env.IMAGE_FILE).then(({ verdict }) => console.log(verdict))"
+  t.match((await run('required.cjs', required)).stdout, /safe/, 'and from CommonJS')
+})
+
+t.test('the command, as it is published, in a project of its own', async (t) => {
+  const project = await installCli(await tempFolder(t))
+  const base = { HOME: project, PATH: env.PATH ?? '' }
+  const tank = (args: readonly string[], more: Record<string, string> = {}) =>
+    command(join(project, 'node_modules/.bin/tank'), args, {
+      cwd: project,
+      env: { ...base, ...more }
+    })
+  t.match(await tank(['version']), { code: 0, stdout: /^tank \d/ })
+  t.match(await tank(['image', 'list', '--url', 'http://127.0.0.1:1']), { code: 5 })
+  t.match(await tank(['completion', 'bash']), { code: 0, stdout: /image/ }, 'every command loads')
+  t.match(await tank(['check-config']), { code: 0 })
+  const alone = await tank(['serve', '--port', '0', '--data-dir', join(project, 'data')])
+  t.match(alone, { code: 1, stderr: /TANK_DATABASE_URL/ }, 'no database came along')
+  for (const name of ['tank-api', 'tank-registry']) {
+    const { code, stdout } = await command(join(project, 'node_modules/.bin', name), ['--help'], {
+      cwd: project,
+      env: base
+    })
+    t.match({ code, stdout }, { code: 0, stdout: /^tank (api|registry)/ }, name)
   }
 })

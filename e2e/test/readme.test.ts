@@ -4,6 +4,7 @@ import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { qcow2 } from '../src/disk-images.ts'
 import { Images } from '../src/images.ts'
 import { startTank, tempFolder } from '../src/tank.ts'
 
@@ -19,7 +20,11 @@ function blocks(heading: string, language: string): string[] {
 
 async function giveDisk(path: string): Promise<void> {
   const { TANK_TEST_IMAGES } = process.env
-  if (TANK_TEST_IMAGES === undefined) await writeFile(path, Buffer.alloc(3 << 20, 'tank'))
+  if (TANK_TEST_IMAGES === undefined)
+    await writeFile(
+      path,
+      qcow2(() => {}, 3 << 20)
+    )
   else await copyFile(join(TANK_TEST_IMAGES, 'good/disk.qcow2'), path)
 }
 
@@ -33,15 +38,13 @@ t.test('the first minute of the README, typed as it stands', async (t) => {
     mark: data
   })
   await giveDisk(join(folder, 'disk.qcow2'))
-  const [, typed = ''] = blocks('The first minute', 'sh')
-  const { stdout } = await run(
-    'bash',
-    ['-ec', typed.replaceAll('http://127.0.0.1:9292', tank.url)],
-    {
-      cwd: folder
-    }
-  )
-  t.match(stdout, /the same\n$/)
+  const [, typed = '', byHeaders = ''] = blocks('The first minute', 'sh')
+  const type = (lines: string) =>
+    run('bash', ['-ec', lines.replaceAll('http://127.0.0.1:9292', tank.url)], { cwd: folder })
+  t.match((await type(typed)).stdout, /the same\n$/)
+  t.match(JSON.parse((await type(byHeaders)).stdout), {
+    image: { name: 'my second image', status: 'active', disk_format: 'qcow2' }
+  })
   const id = /images\/([0-9a-f-]{36})\/file/.exec(typed)?.[1] ?? ''
   t.match(await new Images(tank.url).show(id), {
     status: 'active',

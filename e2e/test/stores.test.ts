@@ -53,8 +53,8 @@ for (const open of [s3Backend, chaseBackend]) {
   await testWith(t, `${open().name}: sizes`, [open().missing], async (t) => {
     const backend = open(small)
     const { cluster, images } = await openOver(t, backend)
-    const sizes = [0, 1, piece - 1, piece, piece + 1, 200 * MiB + 3]
-    for (const size of isSoak ? [...sizes, 6 * GiB] : sizes) {
+    const sizes = [0, 1, piece - 1, piece, piece + 1, 40 * MiB + 3]
+    for (const size of isSoak ? [...sizes, 200 * MiB + 3, 6 * GiB] : sizes) {
       for (const options of [{ length: size }, {}]) {
         const about = `${size} bytes${'length' in options ? '' : ' of unknown length'}`
         const { id } = await images.create()
@@ -79,7 +79,7 @@ for (const open of [s3Backend, chaseBackend]) {
       const backend = open()
       const { cluster, images } = await openOver(t, backend)
       for (let round = 0; round < rounds; round++) {
-        const blocks = 1024
+        const blocks = isSoak ? 1024 : 256
         const killAt = randomInt(8, blocks)
         t.comment(`round ${round}: killed after ${killAt} MiB`)
         const { id } = await images.create()

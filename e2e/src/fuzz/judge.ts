@@ -40,19 +40,22 @@ function send(
   })
 }
 
+const isV1 = (target: string) => /^\/v1(?:\.[01])?(?:[/?]|$)/.test(target)
+
 /** Errors are of the form that clients of the scope read, unless they prefer another one. */
 function errorFault({ headers: asked }: FuzzRequest, target: string, answer: Answer) {
   const type = String(answer.headers['content-type']).split(';', 1)[0] ?? ''
   if (type === 'text/html' && answer.body.includes('<script')) return 'a script'
   if (type === 'text/html' || type === 'text/plain') {
-    return /text|html/.test(asked.accept ?? '') ? undefined : `an error as ${type}`
+    const isWanted = type === 'text/plain' && isV1(target)
+    return isWanted || /text|html/.test(asked.accept ?? '') ? undefined : `an error as ${type}`
   }
   const body = JSON.parse(answer.body.toString())
   if (type === 'application/problem+json') {
     const isOurs = !/^\/v2(?:\.\d+)?\//.test(target) && body.status === answer.status
     return isOurs ? undefined : 'a problem document'
   }
-  const { code, title, message } = body.error ?? {}
+  const { code, title, message } = body.error ?? (isV1(target) ? body : {})
   const isRight = code === answer.status && typeof title === 'string' && typeof message === 'string'
   return isRight ? undefined : `an error of another form: ${answer.body}`
 }
@@ -125,7 +128,11 @@ export class FuzzJudge {
     if (answer.status === 201 && /^\/v2\/images(?:\?|$)/.test(target)) {
       this.#addImage(JSON.parse(answer.body.toString()).id)
     }
-    if (answer.status === 204 && request.method !== 'GET') await this.makeSubjects()
+    if (answer.status === 201 && /^\/v1\/images(?:\?|$)/.test(target)) {
+      this.#addImage(JSON.parse(answer.body.toString()).image.id)
+    }
+    const isGone = request.method === 'DELETE' && answer.status === 200
+    if ((answer.status === 204 && request.method !== 'GET') || isGone) await this.makeSubjects()
   }
 
   /** Whether the service does its usual work still. */

@@ -108,6 +108,84 @@ await testWith(t, 'VS4 openstack: who shows, saves and changes what', keystoneNe
   t.same(await admin.json('image', 'list'), [])
 })
 
+await testWith(t, 'CRE9 openstack: made for another project', keystoneNeeds, async (t) => {
+  const { folder, as } = await startCloud(t)
+  const [admin, member, other] = [as('admin'), as('member'), as('other')]
+  const file = join(folder, 'in.raw')
+  await writeFile(file, 'bytes')
+  const { id: one } = await admin.json('project', 'show', 'one')
+  const create = (...args: string[]) =>
+    admin.json('image', 'create', '--disk-format', 'raw', '--private', ...args)
+  for (const [index, project] of ['one', one].entries()) {
+    const full = await create('--project', project, '--file', file, `full-${index}`)
+    const empty = await create('--project', project, `empty-${index}`)
+    for (const image of [full, empty]) {
+      t.equal(image.owner, one, JSON.stringify(image))
+      t.match(await member.json('image', 'show', image.id), { id: image.id, owner: one })
+      t.match(await member.json('image', 'show', image.name), { id: image.id })
+      t.not((await other.run('image', 'show', image.id)).code, 0)
+    }
+    await member.ok('image', 'save', '--file', join(folder, 'out.raw'), full.id)
+  }
+  const { id: two } = await admin.json('project', 'show', 'two')
+  const { id } = await create('--file', file, 'moved')
+  await admin.ok('image', 'set', '--project', 'two', id)
+  t.match(await other.json('image', 'show', 'moved'), { id, owner: two })
+  t.not((await member.run('image', 'show', 'moved')).code, 0)
+})
+
+await testWith(t, 'CLI1 openstack: set, by every option, and unset', keystoneNeeds, async (t) => {
+  const { as } = await startCloud(t)
+  const [admin, member, reader, other] = [as('admin'), as('member'), as('reader'), as('other')]
+  const made = await member.json('image', 'create', '--tag', 'old', '--property', 'gone=1', 'a')
+  const { id } = made
+  const uuid = '0f6f2bbd-5b4c-4c6e-8a3c-0a6f1a1f3f10'
+  const texts = {
+    '--name': 'b',
+    '--min-disk': '3',
+    '--min-ram': '256',
+    '--architecture': 'x86_64',
+    '--kernel-id': uuid,
+    '--ramdisk-id': uuid,
+    '--os-distro': 'debian',
+    '--os-version': '13',
+    '--property': 'own=2',
+    '--tag': 'new'
+  }
+  const options = Object.entries(texts).flat()
+  await member.ok('image', 'set', ...options, '--instance-uuid', uuid, '--protected', id)
+  await member.ok('image', 'set', '--hidden', '--community', id)
+  const shown = await member.json('image', 'show', id)
+  t.match(shown, {
+    name: 'b',
+    min_disk: 3,
+    min_ram: 256,
+    protected: true,
+    visibility: 'community',
+    properties: {
+      architecture: 'x86_64',
+      kernel_id: uuid,
+      ramdisk_id: uuid,
+      os_distro: 'debian',
+      os_version: '13',
+      own: '2',
+      os_hidden: true
+    }
+  })
+  t.same([...shown.tags].sort(), ['new', 'old'])
+  await member.denied('image', 'delete', id)
+  // without a file the client has sent its empty input, so there is data of that format
+  await member.denied('image', 'set', '--disk-format', 'vmdk', id)
+  for (const who of [reader, other]) await who.denied('image', 'set', '--name', 'c', id)
+  await admin.ok('image', 'set', '--public', '--unhidden', '--unprotected', id)
+  await member.ok('image', 'unset', '--tag', 'old', '--property', 'gone', '--property', 'own', id)
+  const after = await other.json('image', 'show', id)
+  t.match(after, { visibility: 'public', protected: false, tags: ['new'] })
+  t.notOk('gone' in after.properties || 'own' in after.properties)
+  t.not((await reader.run('image', 'unset', '--tag', 'new', id)).code, 0)
+  await member.ok('image', 'delete', id)
+})
+
 await testWith(t, 'CLI2 openstack: shared, accepted, taken back', keystoneNeeds, async (t) => {
   const { folder, as } = await startCloud(t)
   const [admin, member, reader, other] = [as('admin'), as('member'), as('reader'), as('other')]

@@ -24,7 +24,9 @@ t.setTimeout(300_000)
 function watchRoutes(plugin: StorePlugin, routes: Set<string>): StorePlugin {
   const watching: StorePlugin = async (app, options) => {
     app.addHook('onRoute', ({ method, url }) => {
-      if (url.startsWith('/v2/')) for (const each of [method].flat()) routes.add(`${each} ${url}`)
+      for (const route of [method].flat().map((each) => `${each} ${url}`)) {
+        if (/^\/v[12](\/|$)/.test(url) || route.startsWith('POST /ui/')) routes.add(route)
+      }
     })
     await plugin(app, options)
   }

@@ -8,7 +8,7 @@ import { countingStore, readsOf } from '../../src/counting-store.ts'
 import { FakeStore } from '../../src/fake-store.ts'
 import { openFront } from '../../src/front.ts'
 import { Images } from '../../src/images.ts'
-import { testWith } from '../../src/require.ts'
+import { isSoak, testWith } from '../../src/require.ts'
 import { missingMounts, smallDisk } from '../../src/small-disk.ts'
 import { ADMIN, openStack, P1 } from '../../src/stack.ts'
 import { startTank, type Tank, tempFolder } from '../../src/tank.ts'
@@ -78,7 +78,7 @@ async function writerOf({ tank, cache }: Node): Promise<number> {
 
 await t.test('K9: 200 clients of three workers read the store once', async (t) => {
   const { images, counter, cache } = await startNode(t, 40)
-  const size = 24 * MiB + 5
+  const size = (isSoak ? 24 : 12) * MiB + 5
   const id = await upload(images, size)
   const before = await readsOf(counter)
   const all = await Promise.all(Array.from({ length: 200 }, () => images.download(id)))
@@ -118,7 +118,7 @@ await testWith(
       mark: folder
     })
     const images = new Images(tank.url)
-    const size = 64 * MiB + 5
+    const size = (isSoak ? 64 : 24) * MiB + 5
     const id = await upload(images, size)
     const before = seen.reads
     const all = await Promise.all(Array.from({ length: 200 }, () => images.download(id)))

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import t from 'tap'
+import { qcow2 } from '../../src/disk-images.ts'
 import { FakeStore } from '../../src/fake-store.ts'
 import { ADMIN, identityHeaders, openStack, P1, P2, type Stack, type Who } from '../../src/stack.ts'
 import { until } from '../../src/wait.ts'
@@ -47,7 +48,7 @@ const chunked = (bytes: Buffer) => Readable.from([bytes.subarray(0, 1000), bytes
 
 t.test('CLI6 gophercloud: the requests of its acceptance tests', async (t) => {
   const { stack, web } = await open()
-  const bytes = randomBytes(100_000)
+  const bytes = qcow2()
   web.bytes.set('http://outside.test/disk', bytes)
   const call = client(stack, P1, 'gophercloud/v2.9.0')
   const other = client(stack, P2, 'gophercloud/v2.9.0')

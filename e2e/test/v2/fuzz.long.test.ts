@@ -3,6 +3,7 @@ import t from 'tap'
 import type { ApiDocument } from '../../src/api-document.ts'
 import { FuzzJudge } from '../../src/fuzz/judge.ts'
 import { requestsOf } from '../../src/fuzz/requests.ts'
+import { withV1 } from '../../src/fuzz/v1-document.ts'
 import { isSoak } from '../../src/require.ts'
 import { openStack } from '../../src/stack.ts'
 
@@ -25,7 +26,7 @@ t.test('S-05, S-27, S-30, S-39, S-42, S-43: random requests', async (t) => {
 
   await t.test(`${RUNS} requests, TANK_FUZZ_SEED=${seed}`, async (t) => {
     let runs = 0
-    const property = fc.asyncProperty(requestsOf(document), async (request) => {
+    const property = fc.asyncProperty(requestsOf(withV1(document)), async (request) => {
       await judge.judge(request)
       if (++runs % 250 === 0 && !(await judge.isWell())) throw new Error('the service is ill')
     })

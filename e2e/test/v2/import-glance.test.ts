@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { newTokenSecret } from '@tank/service'
 import pg from 'pg'
 import t, { type Test } from 'tap'
+import { qcow2, vmdk } from '../../src/disk-images.ts'
 import { FakeStore } from '../../src/fake-store.ts'
 import { openFront } from '../../src/front.ts'
 import { digest, gate, holds, importBy, over, show, tasks } from '../../src/imports.ts'
@@ -11,7 +12,7 @@ import { until } from '../../src/wait.ts'
 
 t.setTimeout(120_000)
 
-const IMAGE = randomBytes(700_000)
+const IMAGE = qcow2(() => {}, 437_856)
 const STORES = { main: { use: 'main' } }
 const TAKEN = {
   hw_disk_bus: 'scsi',
@@ -186,15 +187,10 @@ t.test('glance-download from another Tank', async (t) => {
     const cases: [object, RegExp][] = [
       [{ name: 'glance-download', glance_image_id: source }, /glance_region/],
       [{ name: 'glance-download', glance_region: 'two' }, /glance_image_id/],
-      [download('cirros'), /"cirros" does not look like a UUID/],
+      [download('cirros'), /image id does not look like a UUID: "cirros"/],
       [download(`${source}/../x`), /does not look like a UUID/],
       [download(7), /glance_image_id/],
-      [download(source, { glance_service_interface: 'secret' }), /public, internal, admin/],
-      [
-        download(source, { glance_service_interface: 'admin' }),
-        /no image service at its interface/
-      ],
-      [download(source, { glance_region: 'nowhere' }), /'nowhere' is not known/]
+      [download(source, { glance_service_interface: 7 }), /glance_service_interface/]
     ]
     for (const [method, message] of cases) {
       const { status, body } = await importBy(stack, id, method as ReturnType<typeof download>)
@@ -207,18 +203,40 @@ t.test('glance-download from another Tank', async (t) => {
     t.equal(theirs.status, 404, 'I3 comes before I6')
   })
 
-  await t.test('IMP18: an image there that cannot be taken', async (t) => {
-    const missing = await imported(stack, download(randomUUID()))
-    t.match(missing, { status: 400, message: /There is no image/ })
+  await t.test('IMP17: a region that is not there is told by the task', async (t) => {
+    const before = remote.asked.length
+    const cases: [object, RegExp][] = [
+      [{ glance_region: 'not a region' }, /Region 'not a region' is not known here/],
+      [{ glance_region: 'constructor' }, /'constructor' is not known/],
+      [{ glance_service_interface: 'admin' }, /no image service at its interface 'admin'/],
+      [{ glance_service_interface: 'constructor' }, /at its interface 'constructor'/]
+    ]
+    for (const [more, message] of cases) {
+      const method = download(source, more)
+      t.match(await imported(stack, method), {
+        status: 202,
+        message,
+        task: { status: 'failure', type: 'api_image_import', input: { import_req: { method } } },
+        image: { status: 'queued', os_glance_failed_import: 'main' }
+      })
+    }
+    t.equal(remote.asked.length, before, 'nobody was asked')
+  })
+
+  await t.test('IMP18: an image there that cannot be taken is told by the task', async (t) => {
+    const failed = (message: RegExp) => ({ status: 202, message, task: { status: 'failure' } })
+    t.match(await imported(stack, download(randomUUID())), failed(/There is no image/))
     const queued = await remote.stack.create(P1)
     const early = await imported(stack, download(queued.id))
-    t.match(early, { status: 409, message: /is queued; it has to be active/ })
+    t.match(early, failed(/is queued; it has to be active/))
     const off = await remote.made()
     await remote.stack.call(ADMIN, 'POST', `/v2/images/${off}/actions/deactivate`)
-    t.match(await imported(stack, download(off)), { status: 409, message: /is deactivated/ })
+    t.match(await imported(stack, download(off)), failed(/is deactivated/))
     const image = await show(stack, early.id)
     t.match(image, { status: 'queued', disk_format: 'raw' }, 'nothing was taken over')
     t.notOk('os_glance_import_task' in image)
+    t.equal((await importBy(stack, early.id, download(source))).status, 202, 'IMP21')
+    t.match(await over(stack, early.id), { status: 'active' })
   })
 
   await t.test('IMP13: what is taken over goes with the import, or not at all', async (t) => {
@@ -226,7 +244,7 @@ t.test('glance-download from another Tank', async (t) => {
     const waiting = gate()
     main.faults = { putWaits: waiting.opened }
     t.equal((await importBy(stack, id, download(source))).status, 202)
-    const other = await remote.made(IMAGE, { hw_disk_bus: 'virtio', disk_format: 'vmdk' })
+    const other = await remote.made(vmdk(), { hw_disk_bus: 'virtio', disk_format: 'vmdk' })
     const { status } = await importBy(stack, id, download(other))
     t.equal(status, 409)
     main.faults = {}
@@ -272,11 +290,6 @@ t.test('glance-download from a service that fails', async (t) => {
       return undefined
     }
   }
-  const refused = async (t: Test, answer: Answer, status: number, message: RegExp) => {
-    remote.front.answer = answer
-    t.match(await imported(stack, download(source)), { status, message })
-    remote.front.answer = (path) => path
-  }
   const failed = async (t: Test, answer: Answer, message: RegExp) => {
     remote.front.answer = answer
     const outcome = await imported(stack, download(source))
@@ -289,18 +302,18 @@ t.test('glance-download from a service that fails', async (t) => {
   await t.test('IMP18: when it is looked at', async (t) => {
     const all = () => true
     const inside = { location: `${remote.url}/v2/images/${source}` }
-    await refused(t, say(500, all), 503, /region 'two' cannot be used: it answered 500/)
-    await refused(t, say(302, all, inside), 503, /it answered 302/)
-    await refused(t, say(401, all), 403, /region 'two' refuses to give the image/)
-    await refused(t, say(200, all), 503, /its answer is no image/)
+    await failed(t, say(500, all), /region 'two' cannot be used: it answered 500/)
+    await failed(t, say(302, all, inside), /it answered 302/)
+    await failed(t, say(401, all), /region 'two' refuses to give the image/)
+    await failed(t, say(200, all), /its answer is no image/)
     const cut: Answer = (_path, outgoing) => {
       outgoing.destroy()
       return undefined
     }
-    await refused(t, cut, 503, /it does not answer/)
-    const other = await remote.made(randomBytes(10))
+    await failed(t, cut, /it does not answer/)
+    const other = await remote.made(randomBytes(10), { disk_format: 'raw' })
     const swapped: Answer = (path) => path.replace(source, other)
-    await refused(t, swapped, 503, /its answer is no image/)
+    await failed(t, swapped, /its answer is no image/)
   })
 
   await t.test('IMP18: when it is fetched', async (t) => {
@@ -319,9 +332,15 @@ t.test('glance-download from a service that fails', async (t) => {
     t.match((await imported(stack, download(source))).image, { status: 'active' }, 'IMP21')
   })
 
-  await t.test('IMP18: an image that is too large is refused at once', async (t) => {
-    const huge = await remote.made(Buffer.alloc(800_001))
-    t.match(await imported(stack, download(huge)), { status: 413, message: /at most 800000/ })
+  await t.test('IMP18, S-06: an image that is too large is not fetched', async (t) => {
+    const huge = await remote.made(Buffer.alloc(800_001), { disk_format: 'raw' })
+    const before = remote.asked.filter(isFile).length
+    t.match(await imported(stack, download(huge)), {
+      status: 202,
+      message: /at most 800000/,
+      task: { status: 'failure' }
+    })
+    t.equal(remote.asked.filter(isFile).length, before)
   })
 
   await t.test('DELETE of the image ends the download', async (t) => {

@@ -93,7 +93,8 @@ t.test('stage and glance-direct', async (t) => {
       os_glance_importing_to_stores: '',
       os_glance_failed_import: ''
     })
-    t.same([main.puts, main.gets], [puts, gets], 'nothing was read or written again')
+    t.equal(main.puts, puts, 'nothing was written again')
+    t.ok(main.gets <= gets + 2, 'and no more was read than its head and its tail')
     t.match(await tasks(stack, id), [
       {
         type: 'api_image_import',

@@ -1,10 +1,13 @@
 import { createSign, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import type { RegistryClient } from '@tank/client'
 import t, { type Test } from 'tap'
 import { FakeStore } from '../../src/fake-store.ts'
-import { holds, importBy, over, show, tasks } from '../../src/imports.ts'
+import { request } from '../../src/http.ts'
+import { digest, holds, importBy, over, show, tasks } from '../../src/imports.ts'
 import { expiredCertificate, signingCertificate, signingKey } from '../../src/signing-keys.ts'
-import { openStack, P1, type Stack } from '../../src/stack.ts'
+import { identityHeaders, openStack, P1, type Stack } from '../../src/stack.ts'
+import { meta, v1Of } from '../../src/v1.ts'
 import { until } from '../../src/wait.ts'
 
 t.setTimeout(120_000)
@@ -25,7 +28,7 @@ function signed(bytes: Buffer, change: object = {}) {
   }
 }
 
-async function open(t: Test, isConfigured = true) {
+async function open(t: Test, isConfigured = true, api: object = {}) {
   const folder = t.testdir({ 'good.pem': signingCertificate, 'expired.pem': expiredCertificate })
   const certificates = {
     [GOOD]: join(folder, 'good.pem'),
@@ -37,7 +40,8 @@ async function open(t: Test, isConfigured = true) {
       stores: STORES,
       defaultStore: 'main',
       jobs: { pollSeconds: 0.1 },
-      ...(isConfigured ? { signatures: { certificates } } : {})
+      ...(isConfigured ? { signatures: { certificates } } : {}),
+      ...api
     },
     plugins: { a: main.plugin(), b: b.plugin(), web: web.plugin('web') }
   })
@@ -204,6 +208,132 @@ t.test('signed imports', async (t) => {
     t.equal((await importBy(stack, id, method)).status, 202)
     await failed(t, id, /no certificate/)
     t.equal(web.gets, gets, 'nothing was fetched')
+  })
+})
+
+t.test('data of signed images that lies outside', async (t) => {
+  const url = 'http://outside.test/image'
+  const add = (stack: Stack, id: string, more: object = {}) =>
+    stack.json(P1, 'POST', `/v2/images/${id}/locations`, { url, ...more })
+  const bytes = randomBytes(2 << 20)
+  const other = signed(Buffer.from('other'))
+
+  for (const secureHashing of [true, false]) {
+    await t.test(`SIG1: a location is verified, secureHashing ${secureHashing}`, async (t) => {
+      const { stack, web } = await open(t, true, { locations: { secureHashing } })
+      web.bytes.set(url, bytes)
+      const right = { os_hash_algo: 'sha256', os_hash_value: digest(bytes) }
+      for (const more of [{}, { validation_data: right }]) {
+        const { id } = await stack.create(P1, signed(bytes))
+        t.equal((await add(stack, id, more)).status, 202)
+        const image = await over(stack, id)
+        t.match(image, { status: 'active', stores: 'web', os_hash_value: digest(bytes) })
+        const bad = await stack.create(P1, other)
+        t.equal((await add(stack, bad.id, more)).status, 202)
+        t.match(await over(stack, bad.id), { status: 'queued', size: null, os_hash_value: null })
+        t.match(await tasks(stack, bad.id), [{ status: 'failure', message: DOES_NOT_FIT }])
+        t.notOk('stores' in (await show(stack, bad.id)), 'the location is forgotten')
+      }
+      const { gets } = web
+      const unknown = signed(bytes, { img_signature_certificate_uuid: UNKNOWN })
+      const { id } = await stack.create(P1, unknown)
+      t.equal((await add(stack, id)).status, 202)
+      t.match(await over(stack, id), { status: 'queued', size: null })
+      t.match(await tasks(stack, id), [{ status: 'failure', message: /no certificate/ }])
+      t.equal(web.gets, gets, 'nothing was read')
+    })
+  }
+
+  await t.test('SIG1: it is nobody’s before it is verified', async (t) => {
+    const { stack, web } = await open(t)
+    web.bytes.set(url, bytes)
+    web.faults = { breaksAfter: 300_000, silently: true }
+    const { id } = await stack.create(P1, other)
+    t.equal((await add(stack, id)).status, 202)
+    await until('it is read', 10_000, () => (web.open > 0 ? true : undefined))
+    t.match(await show(stack, id), { status: 'importing' })
+    t.equal((await stack.call(P1, 'GET', `/v2/images/${id}/file`)).status, 204)
+    t.equal((await stack.call(P1, 'DELETE', `/v2/images/${id}`)).status, 204)
+  })
+
+  await t.test('SIG1: the first location of a signed image is not patched in', async (t) => {
+    const { stack, web } = await open(t, true, { locations: { showMultiple: true } })
+    web.bytes.set(url, bytes)
+    web.bytes.set(`${url}/2`, bytes)
+    web.bytes.set(`${url}/3`, randomBytes(2 << 20))
+    const patched = { op: 'add', path: '/locations/-', value: { url, metadata: {} } }
+    const { id } = await stack.create(P1, signed(bytes))
+    const refused = await stack.patch(P1, id, [patched])
+    t.equal(refused.status, 400)
+    t.match(refused.body.error.message, /is signed: add its location by POST/)
+    const signing = Object.entries(other).map(([key, value]) => ({
+      op: 'add',
+      path: `/${key}`,
+      value
+    }))
+    const late = await stack.create(P1)
+    t.equal((await stack.patch(P1, late.id, [...signing, patched])).status, 400, 'signed with it')
+    t.match(await show(stack, late.id), { status: 'queued', locations: [] })
+    t.equal((await add(stack, id)).status, 202)
+    t.match(await over(stack, id), { status: 'active' })
+    const more = (path: string) => ({ ...patched, value: { url: url + path, metadata: {} } })
+    t.equal((await stack.patch(P1, id, [more('/2')])).status, 200, 'the same data')
+    t.equal((await stack.patch(P1, id, [more('/3')])).status, 400, 'S-13: other data')
+    const unsigned = [...signing, patched, { op: 'remove', path: '/img_signature' }]
+    t.equal((await stack.patch(P1, late.id, unsigned)).status, 200, 'three of four')
+  })
+
+  await t.test(
+    'SIG1: nor is it by v1, also where a header cannot carry the signature',
+    async (t) => {
+      const { stack, web } = await open(t)
+      web.bytes.set(url, bytes)
+      const properties = signed(bytes)
+      const { img_signature: text, ...three } = properties
+      const inLines = { ...three, img_signature: `${text.slice(0, 8)}\n${text.slice(8)}` }
+      const sent = Object.entries(three).map(([name, value]) => [`property-${name}`, value])
+      const location = { ...meta({ location: url }), ...meta(Object.fromEntries(sent)) }
+      const { put } = v1Of(stack)
+      const { id } = await stack.create(P1, inLines)
+      const refused = await put(P1, id, location)
+      t.equal(refused.status, 400)
+      t.match(refused.text, /The image is signed/)
+      t.match(await show(stack, id), { status: 'queued', size: null, ...inLines })
+      const purging = await put(P1, id, meta({ location: url }))
+      t.match(purging.image, { status: 'active' }, 'what is left of it is no signature')
+
+      const late = await stack.create(P1, three)
+      const signing = [{ op: 'add', path: '/img_signature', value: text }]
+      // the image is signed by another one between the look at it and the writing
+      const through = (client: RegistryClient): RegistryClient =>
+        Object.assign(Object.create(client), {
+          getImage: async (...args: Parameters<RegistryClient['getImage']>) => {
+            if (!('img_signature' in (await show(stack, late.id)))) {
+              t.equal((await stack.patch(P1, late.id, signing)).status, 200)
+            }
+            return client.getImage(...args)
+          }
+        })
+      const api = await stack.openApi({}, through)
+      t.teardown(() => api.stop())
+      const raced = await request(`${api.url}/v1/images/${late.id}`, {
+        method: 'PUT',
+        headers: { ...identityHeaders(P1), ...location, 'x-tank-registry-purge-props': 'false' }
+      })
+      t.equal(raced.status, 400)
+      t.match(raced.body.toString(), /The image is signed/)
+      t.match(await show(stack, late.id), { status: 'queued', size: null })
+    }
+  )
+
+  await t.test('SIG1: without certificates no location of a signed image is taken', async (t) => {
+    const { stack, web } = await open(t, false, { locations: { showMultiple: true } })
+    web.bytes.set(url, bytes)
+    const { id } = await stack.create(P1, signed(bytes))
+    const patched = { op: 'add', path: '/locations/-', value: { url, metadata: {} } }
+    t.equal((await stack.patch(P1, id, [patched])).status, 400)
+    t.equal((await add(stack, id)).status, 202)
+    t.match(await over(stack, id), { status: 'queued', size: null })
   })
 })
 

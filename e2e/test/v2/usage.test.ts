@@ -51,7 +51,7 @@ t.test('limits and what counts against them', async (t) => {
     t.match(JSON.stringify(third.body), /image_count_total.*limit of 2.*usage 2.*delta 1/)
   })
 
-  await t.test('QTA5 one upload more than allowed is refused, and harms nothing', async (t) => {
+  await t.test('QTA5, S-36: one upload too many is refused, and harms nothing', async (t) => {
     const who = { ...P1, project: 'P5' }
     const [first, second] = [await stack.create(who), await stack.create(who)]
     const body = new PassThrough()

@@ -12,14 +12,14 @@ import {
   own,
   startCloud,
   startWithKeystone
-} from '../src/cloud.ts'
-import { startAlone } from '../src/cluster.ts'
-import { command } from '../src/command.ts'
-import { request } from '../src/http.ts'
-import { openIssuer } from '../src/issuer.ts'
-import { testWith } from '../src/require.ts'
-import { program, type Tank, tempFolder } from '../src/tank.ts'
-import { until } from '../src/wait.ts'
+} from '../../src/cloud.ts'
+import { startAlone } from '../../src/cluster.ts'
+import { command } from '../../src/command.ts'
+import { request } from '../../src/http.ts'
+import { openIssuer } from '../../src/issuer.ts'
+import { testWith } from '../../src/require.ts'
+import { program, type Tank, tempFolder } from '../../src/tank.ts'
+import { until } from '../../src/wait.ts'
 
 t.setTimeout(600_000)
 
@@ -82,7 +82,7 @@ t.test('mode jwt in tank serve, and anonymous readers', async (t) => {
 
 t.test('every configuration of the documents on identity and imports is valid', async (t) => {
   const blocks = ['identity', 'openstack', 'import'].flatMap((page) => {
-    const text = readFileSync(new URL(`../../../docs/${page}.md`, import.meta.url), 'utf8')
+    const text = readFileSync(new URL(`../../../../docs/${page}.md`, import.meta.url), 'utf8')
     return [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1] ?? '')
   })
   t.ok(blocks.length >= 6)
