@@ -64,8 +64,13 @@ function showRuns(runs: Runs | undefined, digits: number): string {
 }
 
 /** A Markdown table of all measures, with a column of ratios for each target but the first. */
-export function figuresTable(figures: Figures, targets: readonly string[]): string {
-  const [first = '', ...others] = targets
+export function figuresTable(
+  figures: Figures,
+  targets: readonly string[],
+  withRatios = true
+): string {
+  const [first = '', ...rest] = targets
+  const others = withRatios ? rest : []
   const goals = others.length > 0 && [...figures.measures.values()].some((one) => one.goal)
   const head = ['measure', ...targets, ...others.map((other) => `${first} : ${other}`)]
   if (goals) head.push('goal')

@@ -3,10 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { runCatalogue } from './catalogue.ts'
 import { createFigures, figuresTable } from './figures.ts'
+import { runInspection, WAYS } from './inspection.ts'
 import { memoryTable, runMemory } from './memory.ts'
 import { HELP, type Options, readOptions } from './options.ts'
 import { pagesTable, runPages } from './pages.ts'
 import { describeRun, type PartResult, renderPart, writeResults } from './results.ts'
+import { runStartup } from './startup.ts'
 import { runStores, TOOL } from './stores.ts'
 import { runTransfers } from './transfers.ts'
 
@@ -66,6 +68,19 @@ async function runPart(options: Options): Promise<Outcome> {
       notes,
       figures: []
     }
+  }
+  if (options.part === 'startup') {
+    const { figures, columns } = runStartup(options, say)
+    const notes = ['median (lowest–highest) of all runs; the commands took turns']
+    return { table: figuresTable(figures, columns, false), notes, figures: [] }
+  }
+  if (options.part === 'inspection') {
+    const figures = runInspection(options, say)
+    const notes = [
+      'for each second of CPU time, in chunks of 64 KiB; each image is followed by other bytes up to the size',
+      'median (lowest–highest) of all runs; the ways took turns'
+    ]
+    return { table: figuresTable(figures, WAYS, false), notes, figures: [] }
   }
   return runLoadPart(options)
 }

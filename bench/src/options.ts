@@ -16,7 +16,7 @@ export interface Target {
 }
 
 export interface Options {
-  readonly part: 'load' | 'pages' | 'memory' | 'stores'
+  readonly part: 'load' | 'pages' | 'memory' | 'stores' | 'startup' | 'inspection'
   readonly targets: readonly Target[]
   readonly sections: ReadonlySet<Section>
   /** Sizes of the catalogue. */
@@ -29,6 +29,8 @@ export interface Options {
   readonly stores: readonly StoreTools[]
   /** The registry's database, for the pages. */
   readonly database: string | undefined
+  /** Folder of images to inspect. */
+  readonly inspect: string | undefined
   readonly out: string | undefined
   readonly results: string | undefined
 }
@@ -65,6 +67,8 @@ export const HELP = `Measures image services that speak the Image API v2.
   --tool      NAME.upload=COMMAND or NAME.download=COMMAND of a tool beside it, repeatable; the one
               uploads $FILE, the other writes it to standard output
   --memory    instead: memory of the first target's processes while images are uploaded
+  --startup   instead: CPU time of short commands against the first target (20 runs)
+  --inspect   instead: DIR with images; what it costs to inspect them as they pass, without a target
 `
 
 /** Reads the command line; undefined when it asks for help. Throws an Error that says what is wrong. */
@@ -77,10 +81,12 @@ export function readOptions(args: readonly string[]): Options | undefined {
       sections: { type: 'string' },
       sizes: { type: 'string' },
       mib: { type: 'string' },
-      reps: { type: 'string', default: '3' },
+      reps: { type: 'string' },
       seconds: { type: 'string', default: '5' },
       pages: { type: 'boolean', default: false },
       memory: { type: 'boolean', default: false },
+      startup: { type: 'boolean', default: false },
+      inspect: { type: 'string' },
       store: { type: 'string', multiple: true },
       tool: { type: 'string', multiple: true },
       database: { type: 'string' },
@@ -91,23 +97,45 @@ export function readOptions(args: readonly string[]): Options | undefined {
   })
   if (values.help) return undefined
   if (values.pages && values.memory) throw new Error('--pages and --memory are two runs')
-  if (values.target === undefined) throw new Error('--target is missing; --help says more')
+  if (values.target === undefined && values.inspect === undefined)
+    throw new Error('--target is missing; --help says more')
   if (values.pages && values.database === undefined) throw new Error('--pages needs --database')
-  const part = values.pages ? 'pages' : values.memory ? 'memory' : values.store ? 'stores' : 'load'
+  const part = partOf(values)
   const headers = Object.fromEntries((values.header ?? []).map(readHeader))
   return {
     part,
-    targets: values.target.map((text) => readTarget(text, headers)),
+    targets: (values.target ?? []).map((text) => readTarget(text, headers)),
     sections: readSections(values.sections),
     sizes: readNumbers(values.sizes ?? (values.pages ? '1000,100000,1000000' : '1000,10000')),
     mib: readNumbers(values.mib ?? (values.memory ? '1024,20480' : '1024')),
-    reps: readNumber(values.reps),
+    reps: readNumber(values.reps ?? (part === 'startup' ? '20' : '3')),
     seconds: readNumber(values.seconds),
     stores: readStores(values.store ?? [], values.tool ?? []),
     database: values.database,
+    inspect: values.inspect,
     out: values.out,
     results: values.results
   }
+}
+
+function partOf({
+  pages,
+  memory,
+  startup,
+  store,
+  inspect
+}: {
+  readonly pages: boolean
+  readonly memory: boolean
+  readonly startup: boolean
+  readonly store?: readonly string[] | undefined
+  readonly inspect?: string | undefined
+}): Options['part'] {
+  if (pages) return 'pages'
+  if (memory) return 'memory'
+  if (startup) return 'startup'
+  if (inspect !== undefined) return 'inspection'
+  return store === undefined ? 'load' : 'stores'
 }
 
 function readTarget(text: string, common: Readonly<Record<string, string>>): Target {

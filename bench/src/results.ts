@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, release, totalmem } from 'node:os'
 
 export interface PartResult {
-  readonly part: 'load' | 'stores' | 'pages' | 'memory'
+  readonly part: 'load' | 'stores' | 'pages' | 'memory' | 'startup' | 'inspection'
   readonly table: string
   readonly notes: readonly string[]
 }
@@ -11,9 +11,11 @@ const TITLES: Readonly<Record<PartResult['part'], string>> = {
   load: 'Load',
   stores: 'Stores',
   pages: 'Pages of the catalogue',
-  memory: 'Memory'
+  memory: 'Memory',
+  startup: 'Start of the command line',
+  inspection: 'Inspection'
 }
-const ORDER = ['load', 'stores', 'pages', 'memory'] as const
+const ORDER = ['load', 'stores', 'pages', 'memory', 'startup', 'inspection'] as const
 
 /** Renews one part of the results; the others, and what was written by hand, stay as they are. */
 export async function writeResults(file: string, result: PartResult): Promise<void> {
