@@ -16,6 +16,7 @@ RUN npx -y pnpm@12.21.0 install --frozen-lockfile --offline \
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production
 COPY --from=build /out /opt/tank
+COPY deploy/tank-health /usr/local/bin/
 # a volume that is mounted here for the first time takes this owner
 RUN printf '#!/bin/sh\nexec node /opt/tank/dist/src/bin/tank.js "$@"\n' >/usr/local/bin/tank \
  && chmod 755 /usr/local/bin/tank \
@@ -26,6 +27,6 @@ EXPOSE 9292 9191
 # what is asked for health; the compose file names another address for the registry
 ENV TANK_HEALTH_URL=http://127.0.0.1:9292/healthcheck
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 \
-  CMD ["node", "-e", "fetch(process.env.TANK_HEALTH_URL).then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["tank-health"]
 ENTRYPOINT ["tank"]
 CMD ["api"]

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
+import { outboundFiles } from './outbound.mjs'
 
 const root = new URL('../', import.meta.url).pathname
 const PNPM = ['-y', 'pnpm@12.21.0']
@@ -45,29 +46,6 @@ function checkArrows(name, manifest) {
       if (own === undefined) continue
       if (targets !== undefined && !targets.includes(own)) fault(name, `may not use @tank/${own}`)
       if (range !== 'workspace:*') fault(name, `${kind}: @tank/${own} should be workspace:*`)
-    }
-  }
-}
-
-/** S-19: who may open connections to other hosts, and where. What users name goes through store-http. */
-const OUTBOUND = {
-  client: /^src\//,
-  // only to services that the configuration names: for identity, and images of other regions
-  api: /^src\/(identity\/identity-http|outbound\/.*)\.ts$/,
-  'store-s3': /^src\//,
-  'store-chase': /^src\//,
-  'store-http': /^src\//,
-  store: /^src\/conformance\//
-}
-const CONNECTS =
-  /from '(undici|axios|got)'|\bfetch\(|\bhttps?\.(get|request)\(|import \{[^}]*\b(?<!type )(get|request|Agent)\b[^}]*\} from '(node:)?https?'/
-
-function checkOutbound(name, folder) {
-  for (const path of readdirSync(join(folder, 'src'), { recursive: true })) {
-    const file = join('src', path)
-    if (!file.endsWith('.ts') || OUTBOUND[name]?.test(file)) continue
-    if (CONNECTS.test(readFileSync(join(folder, file), 'utf8'))) {
-      fault(name, `${file} talks to other hosts: that is for the clients and stores alone (S-19)`)
     }
   }
 }
@@ -142,7 +120,9 @@ try {
     const folder = join(root, 'packages', name)
     const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
     checkArrows(name, manifest)
-    checkOutbound(name, folder)
+    for (const file of outboundFiles(name, folder)) {
+      fault(name, `${file} talks to other hosts: that is for the clients and stores alone (S-19)`)
+    }
     if (manifest.private) continue
     checkManifest(name, manifest, folder)
     const packed = spawnSync('npx', [...PNPM, 'pack', '--pack-destination', target], {

@@ -4,12 +4,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const root = new URL('../', import.meta.url).pathname
-const ID = /\b(?:[A-Z]{3}\d{1,2}|S-\d{2})\b/g
+const ID = /\b(?:[A-Z]{3}\d{1,2}|S-\d{2}|V1-\d{2,3})\b/g
 
 function readRules() {
   const rules = new Map()
   for (const line of readFileSync(join(root, 'docs/rules.md'), 'utf8').split('\n')) {
-    const row = /^\|\s*((?:[A-Z]{3}\d{1,2})|(?:S-\d{2}))\s*\|\s*(.*?)\s*\|$/.exec(line)
+    const row = /^\|\s*((?:[A-Z]{3}\d{1,2})|(?:S-\d{2})|(?:V1-\d{2,3}))\s*\|\s*(.*?)\s*\|$/.exec(
+      line
+    )
     if (row === null) continue
     const [, id, text] = row
     if (rules.has(id)) throw new Error(`docs/rules.md has ${id} twice`)

@@ -34,10 +34,19 @@ async function openPostgres() {
   }
 }
 
-/** Reads TAP: the totals of the last line, and what was skipped, by its whole name. */
+/** So many lines of what a failed test says of itself are repeated at the end. */
+const DIAGNOSIS_LINES = 40
+
+/**
+ * Reads TAP: the totals of the last line, what was skipped and what failed, by its whole name, and how
+ * long files took.
+ */
 function createReader() {
   const names = []
   const skipped = []
+  const failures = []
+  let failing = null
+  const times = []
   const totals = { pass: 0, fail: 0, skip: 0, todo: 0 }
   let rest = ''
   const readLine = (line) => {
@@ -54,6 +63,19 @@ function createReader() {
         `${[...where, skip[2]].join(' > ')}${skip[3] === '' ? '' : ` (${skip[3].trim()})`}`
       )
     }
+    const failure = /^( *)not ok \d+ - (?!.*# (?:TODO|SKIP))(.*?)(?: # time=.*)?$/i.exec(line)
+    if (failure !== null) {
+      const name = [...names.slice(0, failure[1].length / 4), failure[2]].join(' > ')
+      // a test that holds the one that failed has nothing to add
+      const isHolder = failures.at(-1)?.name.startsWith(`${name} > `) ?? false
+      failing = isHolder ? null : { name, diagnosis: [] }
+      if (failing !== null) failures.push(failing)
+    } else if (failing !== null) {
+      if (failing.diagnosis.length < DIAGNOSIS_LINES) failing.diagnosis.push(line)
+      if (/^ *\.\.\.$|^ *(?:ok|# Subtest)/.test(line)) failing = null
+    }
+    const took = /^(?:not )?ok \d+ - (\S+\.test\.js) # time=([\d.]+)ms/.exec(line)
+    if (took !== null) times.push({ file: took[1], seconds: Number(took[2]) / 1000 })
     const total = /^# \{ (.*) \}$/.exec(line)
     if (total !== null) {
       for (const [, key, value] of total[1].matchAll(/(\w+): (\d+)/g)) totals[key] += Number(value)
@@ -62,6 +84,8 @@ function createReader() {
   return {
     totals,
     skipped,
+    failures,
+    times,
     write: (chunk) => {
       const lines = (rest + chunk).split('\n')
       rest = lines.pop() ?? ''
@@ -84,9 +108,10 @@ const { values: options, positionals: given } = parseArgs({
   }
 })
 const isWhole = isRequired || options.soak || options.all
-/** Files at a time: few in the run that decides, and one long file, since those need the whole machine. */
+/** Files at a time; a long one has many processes of its own. */
 const jobs = Number(options.jobs ?? (isRequired ? 2 : 4))
-const longJobs = Number(options.jobs ?? 1)
+const longJobs = Number(options.jobs ?? 2)
+const isLong = (name) => name.endsWith('.long.test.js')
 
 /** All compiled test files, from the root; not those whose source is gone. */
 function testFiles() {
@@ -112,15 +137,19 @@ const leftOut =
   isWhole || given.length > 0 ? [] : all.filter((name) => name.endsWith('.long.test.js'))
 const files = all.filter((name) => !leftOut.includes(name))
 const rounds = [
-  { jobs, files: files.filter((name) => !name.endsWith('.long.test.js')) },
-  { jobs: longJobs, files: files.filter((name) => name.endsWith('.long.test.js')) }
+  { jobs, files: files.filter((name) => !isLong(name)) },
+  { jobs: longJobs, files: files.filter(isLong) }
 ].filter((round) => round.files.length > 0)
+
+/** So many files are named at the end, by how long they took. */
+const SLOWEST = 20
 
 let wasStopped = false
 let tap
 const stop = () => {
   wasStopped = true
-  tap?.kill('SIGTERM')
+  // the files and what they have started, too
+  if (tap?.pid !== undefined && tap.exitCode === null) process.kill(-tap.pid, 'SIGTERM')
 }
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop)
 
@@ -134,6 +163,7 @@ async function runRound({ jobs, files }) {
     ['scripts/run-test-files.mjs', `${jobs}`, options.grep ?? '', ...files],
     {
       cwd: root,
+      detached: true,
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {
         ...process.env,
@@ -165,9 +195,18 @@ try {
 } finally {
   await postgres.close()
 }
-const { totals, skipped } = reader
+const { totals, skipped, failures, times } = reader
+if (times.length > SLOWEST) {
+  const slowest = times.sort((a, b) => b.seconds - a.seconds).slice(0, SLOWEST)
+  for (const { file, seconds } of slowest) {
+    process.stdout.write(`slowest: ${seconds.toFixed(0).padStart(4)} s  ${file}\n`)
+  }
+}
 for (const name of skipped) process.stdout.write(`skipped: ${name}\n`)
 for (const name of leftOut) process.stdout.write(`left out: ${name} (npm run test:all)\n`)
+for (const { name, diagnosis } of failures) {
+  process.stdout.write(`failed: ${[name, ...diagnosis].join('\nfailed: ')}\n`)
+}
 const isRefused = isRequired && skipped.length > 0
 if (isRefused) process.stdout.write('TANK_TEST_REQUIRE=all: no test may be skipped\n')
 const isIdle = totals.pass + totals.fail === 0
