@@ -1,19 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildRegistry, type RegistryConfig, registryConfigSchema } from '@tank/registry'
 import { runServer } from '@tank/service'
 import type { FastifyBaseLogger } from 'fastify'
+import type { RegistryAddress } from './announced-registry.ts'
 import type { Database } from './commands/database.ts'
 import type { ServeConfig } from './config.ts'
 import { openLog } from './log.ts'
 import { pick } from './pick.ts'
 import type { Part } from './shutdown.ts'
-
-export interface RegistryAddress {
-  readonly url: string
-  readonly secret: string
-}
 
 export interface LocalRegistryOptions {
   readonly config: Pick<ServeConfig, 'registry' | 'log'>
@@ -42,23 +37,4 @@ export async function startRegistry(
   })
   add(server)
   return { url: server.url, secret }
-}
-
-const fileOf = (dataDir: string) => join(dataDir, 'registry.json')
-
-/** Tells administrative commands on this machine, of the same account, how to reach the registry. */
-export async function announceRegistry(dataDir: string, address: RegistryAddress): Promise<Part> {
-  const file = fileOf(dataDir)
-  await writeFile(`${file}.new`, `${JSON.stringify(address)}\n`, { mode: 0o600 })
-  await rename(`${file}.new`, file)
-  return { stop: () => rm(file, { force: true }) }
-}
-
-/** The registry that was announced for a data directory; undefined when none is, or we may not know. */
-export async function announcedRegistry(dataDir: string): Promise<RegistryAddress | undefined> {
-  try {
-    return JSON.parse(await readFile(fileOf(dataDir), 'utf8')) as RegistryAddress
-  } catch {
-    return undefined
-  }
 }

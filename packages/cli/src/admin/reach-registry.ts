@@ -1,12 +1,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createRegistryClient, type RegistryClient } from '@tank/client'
+import { announcedRegistry } from '../announced-registry.ts'
 import { UsageError } from '../command-line.ts'
-import { openDatabase } from '../commands/database.ts'
 import type { ServeConfig } from '../config.ts'
-import { INSTANCE, openDataDir } from '../data-dir.ts'
-import { announcedRegistry, type RegistryAddress, startRegistry } from '../local-registry.ts'
-import { openLog } from '../log.ts'
+import { INSTANCE } from '../data-dir.ts'
 import type { Part } from '../shutdown.ts'
 
 export interface ReachOptions {
@@ -30,12 +28,6 @@ async function connect(
     await client.close()
     return undefined
   }
-  add({ stop: () => client.close() })
-  return client
-}
-
-function started(address: RegistryAddress, add: (part: Part) => void): RegistryClient {
-  const client = createRegistryClient({ urls: [address.url], secret: address.secret })
   add({ stop: () => client.close() })
   return client
 }
@@ -67,7 +59,7 @@ function checkDataDir({ config, dataDir, mayCreate }: ReachOptions): void {
  * `tank serve` which runs on the data directory, else one started for the while.
  */
 export async function reachRegistry(options: ReachOptions): Promise<RegistryClient> {
-  const { config, dataDir, env, add } = options
+  const { config, dataDir, add } = options
   const named = namedRegistry(config.api.registry)
   if (named !== undefined) {
     const client = await connect(named.urls, named.secret, add)
@@ -80,13 +72,7 @@ export async function reachRegistry(options: ReachOptions): Promise<RegistryClie
     if (client !== undefined) return client
   }
   checkDataDir(options)
-  const folder = await openDataDir(dataDir, 0)
-  add({ stop: () => folder.release() })
-  const log = openLog(config.log.level, 'tank')
-  const database = await openDatabase(
-    config.registry.databaseUrl,
-    { dataDir: folder.path, log, env },
-    add
-  )
-  return started(await startRegistry({ config, log, add }, database), add)
+  // all that a registry needs is loaded by those alone who start one
+  const { openRegistry } = await import('./open-registry.ts')
+  return await openRegistry(options)
 }

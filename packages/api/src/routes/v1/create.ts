@@ -1,5 +1,11 @@
 import { Readable } from 'node:stream'
-import { BASE_ATTRIBUTES, type CreateImage, type ImageMeta, TankError } from '@tank/model'
+import {
+  BASE_ATTRIBUTES,
+  type CreateImage,
+  type ImageMeta,
+  type ImageRecord,
+  TankError
+} from '@tank/model'
 import { disconnectSignal } from '@tank/service'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ApiContext } from '../../context.ts'
@@ -90,35 +96,41 @@ async function planOf(
   return { kind: 'body', target, signature }
 }
 
-/** Carries a plan out for an image that was just reserved. */
+/** Carries a plan out for an image that was just reserved; gives the record that answers the request. */
 async function fill(
   context: ApiContext,
   request: FastifyRequest,
   { id }: CreateImage,
   { wish: { meta, length }, formats, plan }: { wish: Wish; formats: Formats; plan: Plan }
-): Promise<void> {
+): Promise<ImageRecord> {
   const { registry } = context
   const caller = registryCaller(request)
+  const present = () => registry.getRecord(caller, id)
   const { checksum = null } = meta
   switch (plan.kind) {
     case 'body': {
       const wanted = { id, formats, size: meta.size ?? length, checksum }
-      return takeData(context, request, plan.target, { ...wanted, signature: plan.signature })
+      await takeData(context, request, plan.target, { ...wanted, signature: plan.signature })
+      return present()
     }
     case 'empty': {
       const wanted = { id, formats, size: 0, checksum, signature: plan.signature }
-      return takeData(context, request, plan.target, wanted, Readable.from([]))
+      await takeData(context, request, plan.target, wanted, Readable.from([]))
+      return present()
     }
     case 'location':
-      return attach(context, caller, id, { source: plan.source, size: plan.size, checksum })
+      await attach(context, caller, id, { source: plan.source, size: plan.size, checksum })
+      return present()
     case 'copy': {
       const announced = { size: meta.size ?? null, checksum }
+      // still queued: the copy may begin before the answer is out
+      const queued = await present()
       await registry.enqueue(caller, copyWork(id, plan.source, plan.target, announced))
       context.workAsked()
-      return
+      return queued
     }
     case 'nothing':
-      return
+      return present()
   }
 }
 
@@ -133,8 +145,9 @@ export function createRoute(app: FastifyInstance, context: ApiContext): void {
     const plan = await planOf(context, reply, wish, formats)
     const caller = registryCaller(request)
     await registry.createImage(caller, image)
+    let record: ImageRecord
     try {
-      await fill(context, request, image, { wish, formats, plan })
+      record = await fill(context, request, image, { wish, formats, plan })
     } catch (error) {
       // what was sent for it made it killed; of the other ways nobody learns its id
       if (plan.kind === 'location' || plan.kind === 'copy') {
@@ -142,7 +155,7 @@ export function createRoute(app: FastifyInstance, context: ApiContext): void {
       }
       throw error
     }
-    const shown = shownImage(context, request, await registry.getRecord(caller, image.id))
+    const shown = shownImage(context, request, record)
     const base = linkBase(request, context.publicEndpoint)
     reply.code(201).header('location', `${base}/v1/images/${image.id}`)
     if (shown.checksum !== null) reply.header('etag', shown.checksum)

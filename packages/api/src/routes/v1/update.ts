@@ -45,12 +45,15 @@ function bindings({ wish: { meta, length }, record }: Work) {
   return { announced: meta.size ?? announced_size ?? undefined, length, checksum }
 }
 
-/** Looks at the data before anything is changed; what is returned makes it the image's. */
+/**
+ * Looks at the data before anything is changed; what is returned makes it the image's, and gives the record
+ * that answers the request.
+ */
 async function planData(
   context: ApiContext,
   reply: FastifyReply,
   work: Work
-): Promise<(formats: Formats) => Promise<unknown>> {
+): Promise<(formats: Formats) => Promise<ImageRecord>> {
   const { request } = reply
   const { registry, signatures } = context
   const { wish, record, formats, target } = work
@@ -58,12 +61,16 @@ async function planData(
   const caller = registryCaller(request)
   const { announced, length, checksum } = bindings(work)
   const properties = propertiesAfter(context, request, record, wish)
+  const present = () => registry.getRecord(caller, record.id)
   if (meta.location !== undefined) {
     const source = sourceOf(context, meta.location, 'stay')
     demandAction(context, request, 'set_image_location', record)
     demandAttachable(context, formats, properties)
     const size = await sizeAt(context, source, announced, disconnectSignal(reply))
-    return () => attach(context, caller, record.id, { source, size, checksum })
+    return async () => {
+      await attach(context, caller, record.id, { source, size, checksum })
+      return present()
+    }
   }
   if (copyFrom !== undefined) {
     const source = sourceOf(context, copyFrom, 'copy')
@@ -71,17 +78,23 @@ async function planData(
     demandFormats(formats)
     const operation = copyWork(record.id, source, target, { size: announced ?? null, checksum })
     return async () => {
+      // still queued: the copy may begin before the answer is out
+      const queued = await present()
       await registry.enqueue(caller, operation)
       context.workAsked()
+      return queued
     }
   }
-  if (!hasBody) return async () => undefined
+  if (!hasBody) return present
   demandAction(context, request, 'upload_image', record)
   demandFormats(formats)
   const signature = signatures.demanded(properties)
   const { id } = record
   const wanted = { id, size: announced ?? length, checksum, signature }
-  return (known) => takeData(context, request, target, { ...wanted, formats: known })
+  return async (known) => {
+    await takeData(context, request, target, { ...wanted, formats: known })
+    return present()
+  }
 }
 
 /** A body that is no image data is the end of its image (v1 1.10). */
@@ -119,8 +132,7 @@ export function updateRoute(app: FastifyInstance, context: ApiContext): void {
       const take = await planData(context, reply, work)
       if (wish.hasBody) await demandData(context, request, work)
       const changed = await images.update(caller, id, changeOf(context, request, work))
-      await take(parseDocument(changed))
-      const shown = shownImage(context, request, await registry.getRecord(caller, id))
+      const shown = shownImage(context, request, await take(parseDocument(changed)))
       if (shown.checksum !== null) reply.header('etag', shown.checksum)
       return reply.type('application/json').send({ image: shown })
     }
