@@ -108,10 +108,16 @@ const { values: options, positionals: given } = parseArgs({
   }
 })
 const isWhole = isRequired || options.soak || options.all
-/** Files at a time; a long one has many processes of its own. */
-const jobs = Number(options.jobs ?? (isRequired ? 2 : 4))
-const longJobs = Number(options.jobs ?? 2)
+/** Files at a time: most of them wait for servers, or for time to pass. */
+const jobs = Number(options.jobs ?? (isRequired ? 3 : 4))
+const longJobs = Number(options.jobs ?? 3)
 const isLong = (name) => name.endsWith('.long.test.js')
+/** What takes longest comes first, so that nothing is left to be done alone. */
+const SLOW = /\/(?:compose|stores|(?:conformance|corpus|crash|faults|fuzz)\.long)\.test\.js$/
+const slowFirst = (files) => [
+  ...files.filter((name) => SLOW.test(name)),
+  ...files.filter((name) => !SLOW.test(name))
+]
 
 /** All compiled test files, from the root; not those whose source is gone. */
 function testFiles() {
@@ -137,8 +143,8 @@ const leftOut =
   isWhole || given.length > 0 ? [] : all.filter((name) => name.endsWith('.long.test.js'))
 const files = all.filter((name) => !leftOut.includes(name))
 const rounds = [
-  { jobs, files: files.filter((name) => !isLong(name)) },
-  { jobs: longJobs, files: files.filter(isLong) }
+  { jobs, files: slowFirst(files.filter((name) => !isLong(name))) },
+  { jobs: longJobs, files: slowFirst(files.filter(isLong)) }
 ].filter((round) => round.files.length > 0)
 
 /** So many files are named at the end, by how long they took. */

@@ -6,6 +6,8 @@ import { Meddler, type Meddling, type Passing } from './meddler.ts'
 import { type Backend, fakeServer, realServers } from './surroundings.ts'
 
 t.setTimeout(300_000)
+// each has its own server, and waits most of the time
+t.jobs = 3
 
 const SEGMENT = 65_536
 const bytes = pattern(3 * SEGMENT + 5)
