@@ -96,17 +96,20 @@ twice() { # twice WHAT FOLDER [DATA]: first start, then a second one that has ke
   echo "fresh-clone: $what: first start $first ms, second $took ms"
 }
 
+# an ordinary account installs and builds; what root starts then is a copy of that, in a folder of its own
+mkdir "$public/home"
+git clone -q "$ROOT" "$public/tank"
+chown -R nobody "$public/home" "$public/tank"
+AS=(setpriv "--reuid=nobody" "--regid=nogroup" --clear-groups -- env "HOME=$public/home" USER=nobody)
+twice 'an ordinary account' "$public/tank"
+
 AS=()
-git clone -q "$ROOT" "$work/tank"
+cp -a "$public/tank" "$work/tank"
+rm -rf "$work/tank/tank-data"
+chown -R root "$work/tank"
 twice 'root, clone under /root' "$work/tank"
 
 long=$public/$(printf 'a%.0s' $(seq 60))/
 long=$long$(printf 'b%.0s' $(seq $((150 - ${#long}))))
 [ ${#long} = 150 ] || fail "the path has ${#long} characters"
 twice 'root, data directory of 150 characters' "$work/tank" "$long"
-
-mkdir "$public/home"
-git clone -q "$ROOT" "$public/tank"
-chown -R nobody "$public/home" "$public/tank"
-AS=(setpriv "--reuid=nobody" "--regid=nogroup" --clear-groups -- env "HOME=$public/home" USER=nobody)
-twice 'an ordinary account' "$public/tank"

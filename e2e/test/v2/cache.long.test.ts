@@ -77,8 +77,8 @@ async function writerOf({ tank, cache }: Node): Promise<number> {
 }
 
 await t.test('K9: 200 clients of three workers read the store once', async (t) => {
-  const { images, counter, cache } = await startNode(t, 40)
-  const size = (isSoak ? 24 : 12) * MiB + 5
+  const { images, counter, cache } = await startNode(t, isSoak ? 40 : 80)
+  const size = (isSoak ? 24 : 6) * MiB + 5
   const id = await upload(images, size)
   const before = await readsOf(counter)
   const all = await Promise.all(Array.from({ length: 200 }, () => images.download(id)))
@@ -118,7 +118,7 @@ await testWith(
       mark: folder
     })
     const images = new Images(tank.url)
-    const size = (isSoak ? 64 : 24) * MiB + 5
+    const size = (isSoak ? 64 : 8) * MiB + 5
     const id = await upload(images, size)
     const before = seen.reads
     const all = await Promise.all(Array.from({ length: 200 }, () => images.download(id)))
@@ -135,7 +135,7 @@ await testWith(
 await t.test('CCH5: kill -9 of the worker that fills: the others go on', async (t) => {
   const node = await startNode(t, 150)
   const { images, cache } = node
-  const size = 40 * MiB
+  const size = (isSoak ? 40 : 20) * MiB
   const digest = patternDigest(size)
   const id = await upload(images, size)
   const downloads = Array.from({ length: 30 }, () => images.download(id))
@@ -161,7 +161,7 @@ await t.test('CCH5: kill -9 of the worker that fills: the others go on', async (
 
 await t.test('CCH5: a power cut in mid-fill leaves nothing that is served', async (t) => {
   const node = await startNode(t, 150)
-  const size = 40 * MiB
+  const size = (isSoak ? 40 : 20) * MiB
   const id = await upload(node.images, size)
   const reading = node.images.download(id).catch(() => undefined)
   await waitUntilFilling(node.cache, id)
