@@ -23,6 +23,6 @@ for (const file of files) {
     cwd: root,
     env: grep === '' ? process.env : { ...process.env, TAP_GREP: grep },
     buffered: t.jobs > 1,
-    timeout: 120_000
+    timeout: 240_000
   })
 }

@@ -174,7 +174,7 @@ async function runRound({ jobs, files }) {
       env: {
         ...process.env,
         TAP: '1',
-        TAP_TIMEOUT: '120',
+        TAP_TIMEOUT: '240',
         TANK_TEST_DATABASE_URL: postgres.url,
         ...(options.soak ? { TANK_TEST_SOAK: '1' } : {})
       }
