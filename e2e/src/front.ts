@@ -9,12 +9,16 @@ import { freePort } from './tank.ts'
 export async function openFront(
   t: Test,
   target: string,
-  answer: (path: string, outgoing: ServerResponse, method: string) => string | undefined,
+  answer: (
+    path: string,
+    outgoing: ServerResponse,
+    method: string
+  ) => string | undefined | Promise<string | undefined>,
   more: OutgoingHttpHeaders = {}
 ): Promise<string> {
-  const server = createServer((incoming, outgoing) => {
+  const server = createServer(async (incoming, outgoing) => {
     const { method = 'GET', headers } = incoming
-    const path = answer(incoming.url ?? '', outgoing, method)
+    const path = await answer(incoming.url ?? '', outgoing, method)
     if (path === undefined) return
     const onward = request(new URL(path, target), { method, headers: { ...headers, ...more } })
     onward.on('response', (response) => {

@@ -24,7 +24,8 @@ const TAKEN = {
 }
 const LEFT = { os_version: '12', secret_note: 'of the other region' }
 
-type Answer = (path: string, outgoing: ServerResponse) => string | undefined
+type Path = string | undefined
+type Answer = (path: string, outgoing: ServerResponse) => Path | Promise<Path>
 
 /** The image service of another region, that wants a token, and what stands in front of it. */
 async function openRemote(t: Test, api: object = {}) {
@@ -241,12 +242,25 @@ t.test('glance-download from another Tank', async (t) => {
 
   await t.test('IMP13: what is taken over goes with the import, or not at all', async (t) => {
     const { id } = await stack.create(P1)
-    const waiting = gate()
-    main.faults = { putWaits: waiting.opened }
-    t.equal((await importBy(stack, id, download(source))).status, 202)
     const other = await remote.made(vmdk(), { hw_disk_bus: 'virtio', disk_format: 'vmdk' })
-    const { status } = await importBy(stack, id, download(other))
-    t.equal(status, 409)
+    const [waiting, looking] = [gate(), gate()]
+    main.faults = { putWaits: waiting.opened }
+    remote.front.answer = async (path) => {
+      if (path.endsWith(`/images/${other}`)) await looking.opened
+      return path
+    }
+    const slower = importBy(stack, id, download(other))
+    await until('the other image is looked at', 10_000, () =>
+      remote.asked.some((path) => path.endsWith(other)) ? true : undefined
+    )
+    t.equal((await importBy(stack, id, download(source))).status, 202)
+    await until('the import has begun', 10_000, async () =>
+      (await show(stack, id)).status === 'importing' ? true : undefined
+    )
+    looking.open()
+    t.equal((await slower).status, 409, 'one that looked before the other began')
+    remote.front.answer = (path) => path
+    t.equal((await importBy(stack, id, download(other))).status, 409)
     main.faults = {}
     waiting.open()
     t.match(await over(stack, id), { disk_format: 'qcow2', hw_disk_bus: 'scsi' })

@@ -110,7 +110,10 @@ async function askForImport(context: ApiContext, request: Request): Promise<void
     await registry.enqueue(caller, { ...without, failure: failure.message })
   } else {
     await images.write(caller, image.id, (raw) => {
-      const change = { version: raw.version, fields: found.change(parseDocument(raw)) }
+      const present = parseDocument(raw)
+      // another import may have begun while we looked elsewhere
+      demandRoom(present, wanted.method.name, method)
+      const change = { version: raw.version, fields: found.change(present) }
       return registry.enqueue(caller, { ...operation, change })
     })
   }
