@@ -62,6 +62,14 @@ export async function createDatabase(t: Test): Promise<string> {
   return url.href
 }
 
+/** Connections of a test's own, which go when it ends; one may learn of that from the server first. */
+export function openPool(t: Test, url: string, more: pg.PoolConfig = {}): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, ...more })
+  pool.on('error', () => undefined)
+  t.teardown(() => pool.end())
+  return pool
+}
+
 function callerHeaders({ project = null, user, scope, sees }: TestCaller): Record<string, string> {
   return {
     ...(project === null ? {} : { 'tank-project': encodeURIComponent(project) }),
@@ -83,13 +91,9 @@ export async function openRegistry(
     ...config,
     databaseUrl: url
   })
-  const pool = new pg.Pool({ connectionString: url, max: 2 })
-  pool.on('error', () => undefined)
   // last in, first out: connections go before their database does
-  t.teardown(async () => {
-    await app.close()
-    await pool.end()
-  })
+  const pool = openPool(t, url, { max: 2 })
+  t.teardown(() => app.close())
   await app.ready()
   return {
     app,

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
 import { openDatabase } from '../src/db/database.ts'
 import { buildRegistry, migrate, migrationStatus, type RegistryConfig } from '../src/index.ts'
 import { pageStatement } from '../src/list/list.ts'
 import { parseListQuery } from '../src/list/list-query.ts'
-import { create, createDatabase, openRegistry, SECRET, until } from './registry.ts'
+import { create, createDatabase, openPool, openRegistry, SECRET, until } from './registry.ts'
 
 const NOWHERE = 'postgres://nobody@127.0.0.1:1/nothing'
 
@@ -45,17 +45,15 @@ t.test('V1-106 migrations: servers that boot together, and a second time', async
   )
   t.strictSame(await migrate(url), [])
   t.ok((await migrationStatus(url)).every(({ appliedAt }) => appliedAt !== null))
-  const pool = new pg.Pool({ connectionString: url })
+  const pool = openPool(t, url)
   t.strictSame(await migrate(pool), [], 'a pool of the caller stays open')
   await pool.query('SELECT 1')
-  await pool.end()
 })
 
 t.test('V1-106 migrations that stopped halfway are done to their end', async (t) => {
   const url = await createDatabase(t)
   const applied = await migrate(url)
-  const pool = new pg.Pool({ connectionString: url })
-  t.teardown(() => pool.end())
+  const pool = openPool(t, url)
   const schema = async () => {
     const indexes = await pool.query(`SELECT indexdef FROM pg_indexes ORDER BY indexname`)
     const columns = await pool.query(
@@ -90,12 +88,9 @@ t.test('V1-106 migrations that stopped halfway are done to their end', async (t)
 t.test('V1-106 registries read and write while a newer one migrates', async (t) => {
   const url = await createDatabase(t)
   await migrate(url)
-  const pool = new pg.Pool({ connectionString: url })
+  const pool = openPool(t, url)
   const client = await pool.connect()
-  t.teardown(async () => {
-    client.release()
-    await pool.end()
-  })
+  t.teardown(() => client.release())
   const waiting = (text: string) =>
     until(async () => {
       const { rows } = await pool.query(
@@ -134,8 +129,7 @@ t.test('V1-106 registries read and write while a newer one migrates', async (t) 
 t.test('V1-106 an older registry starts beside a newer one, and changes nothing', async (t) => {
   const url = await createDatabase(t)
   await migrate(url)
-  const pool = new pg.Pool({ connectionString: url })
-  t.teardown(() => pool.end())
+  const pool = openPool(t, url)
   await pool.query(`INSERT INTO kysely_migration (name, timestamp) VALUES ('9999-later', 'now')`)
   t.strictSame(await migrate(url), [])
   t.ok((await migrationStatus(url)).every(({ appliedAt }) => appliedAt !== null))
