@@ -1,6 +1,12 @@
-import type { Change } from '@tank/model'
 import t from 'tap'
-import { create, createActive, openRegistry, type TestCaller, until } from './registry.ts'
+import {
+  changesUpTo,
+  create,
+  createActive,
+  openRegistry,
+  type TestCaller,
+  until
+} from './registry.ts'
 import { createWorker } from './worker.ts'
 
 const p1 = { project: 'P1', user: 'ann' }
@@ -65,7 +71,7 @@ t.test(
     )
     t.equal((await claim('main')).length, 1)
     t.equal((await call(admin, 'POST', `/images/${image.id}/restore`)).status, 409)
-    const changes = (await call(admin, 'GET', '/changes')).json.changes as Change[]
+    const { changes } = await changesUpTo(registry, 'image.scrub')
     t.match(
       changes.filter(({ image_id }) => image_id === image.id).slice(-2),
       [

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { BeginOperation, FinishOperation, ImageDocument, ImageStatus } from '@tank/model'
+import type {
+  BeginOperation,
+  Change,
+  FinishOperation,
+  ImageDocument,
+  ImageStatus
+} from '@tank/model'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import pg from 'pg'
 import type { Test } from 'tap'
@@ -188,6 +194,28 @@ export async function createActive(
   const done = await registry.call(caller, 'POST', path, finished(operation, size))
   if (done.status !== 200) throw new Error(`finish: ${done.status} ${done.text}`)
   return done.json as unknown as ImageDocument
+}
+
+export interface ChangesPage {
+  readonly changes: readonly Change[]
+  readonly next: string
+}
+
+/**
+ * The changes, once the last one is of that type. What runs in other databases of the server holds changes
+ * back, too: other tests do.
+ */
+export async function changesUpTo(
+  { call }: TestRegistry,
+  type: Change['type'],
+  query = ''
+): Promise<ChangesPage> {
+  let page: ChangesPage = { changes: [], next: '' }
+  await until(async () => {
+    page = (await call({ scope: 'all' }, 'GET', `/changes${query}`)).json as unknown as ChangesPage
+    return page.changes.at(-1)?.type === type
+  })
+  return page
 }
 
 /** Waits until something holds; the tap timeout ends it otherwise. */
