@@ -17,12 +17,17 @@ const DISCARD = `UPDATE placements SET state = 'garbage', garbage_at = now(), ne
 /** Bytes at an outside location are not ours to delete. */
 const FORGET = `DELETE FROM placements WHERE blob_id = $1 AND role = 'external' AND ${UNUSED}`
 
+/** Work that waits to be done again has its blob, though it lies nowhere yet. */
 const REMOVE_BLOB = `DELETE FROM blobs b WHERE b.id = $1
   AND NOT EXISTS (SELECT FROM placements p WHERE p.blob_id = b.id)
-  AND NOT EXISTS (SELECT FROM images i WHERE i.blob_id = b.id)`
+  AND NOT EXISTS (SELECT FROM images i WHERE i.blob_id = b.id)
+  AND NOT EXISTS (SELECT FROM operations o WHERE o.blob_id = b.id
+    AND o.exclusive AND o.state IN ('pending', 'running'))`
 
-/** Removes the record of a blob that lies nowhere and that no image has. */
+/** Removes the record of a blob that lies nowhere and that no image and no work has. */
 export async function forgetBlob(trx: Executor, blobId: string): Promise<void> {
+  // who lets go of it last removes it
+  await run(trx, LOCK_BLOB, [blobId])
   await run(trx, REMOVE_BLOB, [blobId])
 }
 
@@ -31,7 +36,7 @@ export async function releaseBlob(trx: Executor, blobId: string): Promise<void> 
   await run(trx, LOCK_BLOB, [blobId])
   await run(trx, DISCARD, [blobId])
   await run(trx, FORGET, [blobId])
-  await forgetBlob(trx, blobId)
+  await run(trx, REMOVE_BLOB, [blobId])
 }
 
 const CLAIM = `UPDATE placements SET claim = gen_random_uuid(),

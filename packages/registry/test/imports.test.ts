@@ -65,6 +65,41 @@ t.test('IMP6 what is fetched is shown when all is over', async (t) => {
   t.match(await worker.usage('web'), { stored_bytes: 0 })
 })
 
+t.test('a fetch whose worker died is done again, however long it had to wait', async (t) => {
+  const own = await openRegistry(t, { garbageGraceSeconds: 0 })
+  const [work, collector] = [createJobs(own), createWorker(own)]
+  const { id } = await create(own, { project: 'web' })
+  await work.enqueue(importInto(id, 'outside', 'main'))
+  const first = held(await work.claim(ALL, randomUUID(), 'gone/1/w'))
+  const { key } = await work.begin(first, 'main')
+  await own.call(admin, 'POST', '/operations/release', { worker_prefix: 'gone/' })
+  const garbage = await collector.claim('main')
+  t.strictSame(
+    garbage.map((each) => each.key),
+    [key]
+  )
+  for (const each of garbage) await collector.deleted(each)
+  t.equal((await own.query('SELECT FROM placements')).length, 0, 'nothing is left of the first try')
+  const again = held(await work.claim(ALL))
+  await work.stored(again, await work.begin(again, 'main'), facts(10))
+  t.equal((await work.complete(again)).status, 204)
+  t.match(await work.image(id), { status: 'active', size: 10, stores: 'main' })
+})
+
+t.test('a fetch that ends without data leaves no record of it', async (t) => {
+  const own = await openRegistry(t, { garbageGraceSeconds: 0 })
+  const [work, collector] = [createJobs(own), createWorker(own)]
+  const { id } = await create(own, { project: 'web' })
+  await work.enqueue(importInto(id, 'outside', 'main'))
+  const job = held(await work.claim(ALL))
+  await work.begin(job, 'main')
+  await work.failed(job, 'main')
+  await work.complete(job)
+  t.match(await work.image(id), { status: 'queued' })
+  for (const each of await collector.claim('main')) await collector.deleted(each)
+  t.equal((await own.query('SELECT FROM blobs')).length, 0)
+})
+
 t.test('IMP3 staged data becomes the image’s without being written again', async (t) => {
   const { id, key } = await staged(registry, 'direct', 10)
   t.match(await worker.usage('direct'), { stored_bytes: 10, reserved_bytes: 0 })
