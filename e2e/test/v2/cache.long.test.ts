@@ -61,7 +61,7 @@ const waitUntilCached = (cache: string, id: string) =>
   )
 
 const waitUntilFilling = (cache: string, id: string) =>
-  until(`${id} is being filled`, 10_000, async () =>
+  until(`${id} is being filled`, 30_000, async () =>
     (await filesIn(cache, 'filling')).some((name) => name.startsWith(id)) ? true : undefined
   )
 
@@ -135,12 +135,12 @@ await testWith(
 await t.test('CCH5: kill -9 of the worker that fills: the others go on', async (t) => {
   const node = await startNode(t, 150)
   const { images, cache } = node
-  const size = (isSoak ? 40 : 20) * MiB
+  const size = 40 * MiB
   const digest = patternDigest(size)
   const id = await upload(images, size)
   const downloads = Array.from({ length: 30 }, () => images.download(id))
   await waitUntilFilling(cache, id)
-  const victim = await until('somebody writes', 10_000, () => writerOf(node))
+  const victim = await until('somebody writes', 30_000, () => writerOf(node))
   process.kill(victim, 'SIGKILL')
   const all = await Promise.allSettled(downloads)
   const whole = all.flatMap((each) =>
@@ -161,7 +161,7 @@ await t.test('CCH5: kill -9 of the worker that fills: the others go on', async (
 
 await t.test('CCH5: a power cut in mid-fill leaves nothing that is served', async (t) => {
   const node = await startNode(t, 150)
-  const size = (isSoak ? 40 : 20) * MiB
+  const size = 40 * MiB
   const id = await upload(node.images, size)
   const reading = node.images.download(id).catch(() => undefined)
   await waitUntilFilling(node.cache, id)
